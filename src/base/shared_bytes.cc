@@ -1,0 +1,37 @@
+#include "base/shared_bytes.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "base/assert.h"
+
+namespace diskdb {
+
+SharedBytes SharedBytes::allocate(std::size_t size, std::size_t capacity) {
+  ASSERT(size <= capacity);
+  void* memory = std::malloc(sizeof(Block) + capacity);
+  ASSERT(memory != nullptr);
+  SharedBytes bytes;
+  bytes.block_ = new (memory) Block{.holders = 1, .size = size, .capacity = capacity};
+  return bytes;
+}
+
+SharedBytes SharedBytes::copy_of(Bytes source) {
+  SharedBytes bytes = allocate(source.size(), source.size());
+  std::memcpy(bytes.writable(), source.data(), source.size());
+  return bytes;
+}
+
+std::size_t SharedBytes::allocated_bytes() const { return sizeof(Block) + block_->capacity; }
+
+void SharedBytes::reset() {
+  if (block_ == nullptr) return;
+  if (block_->holders.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    block_->~Block();
+    std::free(block_);
+  }
+  block_ = nullptr;
+}
+
+}  // namespace diskdb

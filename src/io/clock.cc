@@ -1,0 +1,20 @@
+#include "io/clock.h"
+
+#include <ctime>
+
+namespace diskdb::io {
+namespace {
+
+std::int64_t micros_of(clockid_t clock) {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return static_cast<std::int64_t>(now.tv_sec) * 1'000'000 + now.tv_nsec / 1000;
+}
+
+}  // namespace
+
+Millis RealClock::wall() { return {micros_of(CLOCK_REALTIME) / 1000}; }
+Micros RealClock::wall_micros() { return {micros_of(CLOCK_REALTIME)}; }
+Micros RealClock::monotonic() { return {micros_of(CLOCK_MONOTONIC)}; }
+
+}  // namespace diskdb::io
