@@ -1,0 +1,101 @@
+"""The replies that may differ between two right servers, and how they are compared instead. One row, one reason.
+
+A row's words are compared with the beginning of a command, whatever its case; the longest row wins.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Callable
+
+
+@dataclass(frozen=True)
+class Mask:
+    words: tuple
+    alike: Callable  # (ours, theirs) -> bool, both raw replies
+    reason: str
+
+
+def _kind(ours, theirs):
+    """The same type of reply, errors to the letter."""
+    return ours[:1] == theirs[:1] and (ours[:1] != b"-" or ours == theirs)
+
+
+def _near(tolerance):
+    """Equal, or both integers that are at most `tolerance` apart and both non-negative."""
+    def alike(ours, theirs):
+        if ours == theirs:
+            return True
+        if ours[:1] != b":" or theirs[:1] != b":":
+            return False
+        a, b = int(ours[1:]), int(theirs[1:])
+        return a >= 0 and b >= 0 and abs(a - b) <= tolerance
+    return alike
+
+
+def _same_null(ours, theirs):
+    """Both say that there is nothing, or both say something."""
+    nothing = (b"$-1\r\n", b"_\r\n")
+    return (ours in nothing) == (theirs in nothing) and _kind(ours, theirs)
+
+
+def _same_elements(ours, theirs):
+    """The same strings in any order."""
+    from lib.resp import decode
+    a, b = decode(ours), decode(theirs)
+    return ours[:1] == theirs[:1] and (sorted(a) == sorted(b) if isinstance(a, list) and isinstance(b, list) else a == b)
+
+
+def _same_cursor_reply(ours, theirs):
+    """Errors to the letter; pages of a scan are not compared (the runner compares whole iterations)."""
+    return _kind(ours, theirs)
+
+
+
+# Clocks are read at slightly different moments on the two servers, and the machine may be busy.
+SECONDS_APART = 3
+MILLIS_APART = 3000
+
+MASKS = [
+    Mask(("TIME",), _kind, "two clocks"),
+    Mask(("TTL",), _near(SECONDS_APART), "two clocks"),
+    Mask(("PTTL",), _near(MILLIS_APART), "two clocks"),
+    Mask(("EXPIRETIME",), _near(SECONDS_APART), "a relative expiry is counted from another instant"),
+    Mask(("PEXPIRETIME",), _near(MILLIS_APART), "a relative expiry is counted from another instant"),
+    Mask(("RANDOMKEY",), _same_null, "chance"),
+    Mask(("KEYS",), _same_elements, "the order of keys belongs to the server's table"),
+    Mask(("SCAN",), _same_cursor_reply, "cursors and order belong to the server's table"),
+    Mask(("OBJECT", "IDLETIME"), _near(SECONDS_APART), "two clocks"),
+    Mask(("OBJECT", "REFCOUNT"), _kind, "sharing of small integers is the server's own business"),
+    Mask(("OBJECT", "HELP"), _kind, "a text for people"),
+    Mask(("MEMORY", "USAGE"), _same_null, "sizes belong to the server's representation"),
+    Mask(("MEMORY", "HELP"), _kind, "a text for people"),
+    Mask(("CLIENT", "ID"), _kind, "ids count this server's connections"),
+    Mask(("CLIENT", "LIST"), _kind, "addresses, ids, ages"),
+    Mask(("CLIENT", "INFO"), _kind, "addresses, ids, ages"),
+    Mask(("CLIENT", "HELP"), _kind, "a text for people"),
+    Mask(("CONFIG", "HELP"), _kind, "a text for people"),
+    Mask(("COMMAND", "HELP"), _kind, "a text for people"),
+    Mask(("DEBUG", "HELP"), _kind, "a text for people"),
+    Mask(("DEBUG", "OBJECT"), _kind, "addresses and times"),
+    Mask(("COMMAND", "COUNT"), _kind, "ours are the commands of 8.10"),
+    Mask(("COMMAND", "LIST"), _kind, "ours are the commands of 8.10"),
+    Mask(("COMMAND", "DOCS"), _kind, "ours are the documents of 8.10"),
+    Mask(("COMMAND", "INFO"), _kind, "ours are the flags and key specifications of 8.10"),
+    Mask(("COMMAND",), _kind, "ours are the commands of 8.10"),
+    Mask(("HELLO",), _kind, "versions and ids"),
+    Mask(("INFO",), _kind, "another server"),
+    Mask(("LASTSAVE",), _kind, "two clocks"),
+    Mask(("BGSAVE",), _kind, "what a save is differs, and when it ends"),
+]
+_TABLE = {tuple(w.encode() for w in mask.words): mask for mask in MASKS}
+
+
+def alike(words, ours, theirs):
+    """Whether two raw replies to a command count as the same."""
+    if ours == theirs:
+        return True
+    for count in (2, 1):
+        mask = _TABLE.get(tuple(bytes(w).upper() for w in words[:count]))
+        if mask is not None:
+            return mask.alike(ours, theirs)
+    return False

@@ -1,0 +1,245 @@
+"""A seeded generator of commands for the differential test: plausible ones mostly, wrong ones often enough.
+
+A small key space makes commands meet; edge values (limits of integers, offsets, empty and binary strings) make
+them hurt. Expiry times lie far in the future or in the past, so that no key dies between two comparisons.
+"""
+
+import random
+
+KEYS = [b"k%d" % i for i in range(10)] + [b"", b"key with space", b"bin\x00\xff\r\n", b"{tag}a", b"{tag}b", b"k" * 70]
+LARGE_KEYS = [b"large0", b"large1"]  # the only ones with large offsets, so that GET and LCS stay cheap
+COUNTER_KEYS = [b"n0", b"n1", b"n2"]
+HLL_KEYS = [b"h0", b"h1", b"h2"]
+ALL_KEYS = KEYS + LARGE_KEYS + COUNTER_KEYS + HLL_KEYS
+DATABASES = 4
+
+INT_EDGES = [b"0", b"1", b"-1", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808",
+             b"-9223372036854775809", b"9223372036854775806", b"2147483647", b"-2147483648", b"4294967296", b"+1",
+             b"01", b"-0", b"", b" 1", b"1 ", b"1.0", b"1e3", b"abc", b"0x10", b"99999999999999999999"]
+FLOAT_EDGES = [b"0.1", b"-0.1", b"1e308", b"-1e308", b"1.7e308", b"inf", b"-inf", b"nan", b"0", b"-0", b"3.0e3", b"5e-324",
+               b"1.5abc", b"", b" 1.5", b"1.5 ", b"1e-7", b"123456789012345678", b"0.30000000000000004", b"17179869184.5",
+               b"0x1p3", b"1e400", b"+2.5", b".5", b"5."]
+# Valid offsets stay small: 2^32 - 1 is valid too, but takes 512 MB. Invalid ones may be as large as they like.
+OFFSET_EDGES = [b"-1", b"4294967296", b"9223372036854775807", b"abc", b"", b"99999999999"]
+VALUES = [b"", b"0", b"a", b"hello", b"Hello World", b"10", b"-5", b"3.14", b"\x00\x01\x02", b"\xff" * 8, b"\r\n", b"x" * 44,
+          b"x" * 45, b"y" * 200, b"  7", b"9223372036854775807", b"ohmytext", b"mynewtext", b"12345678901234567890"]
+FAR = 2_000_000_000  # a Unix time beyond any run
+
+
+class Generator:
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        makers = [(weight, maker) for name, (weight, maker) in MAKERS.items()]
+        self._makers = [maker for _, maker in makers]
+        self._weights = [weight for weight, _ in makers]
+
+    def commands(self, count):
+        return [self._spoil(maker(self)) for maker in self.random.choices(self._makers, self._weights, k=count)]
+
+    # -- words ----------------------------------------------------------------------------------------------------
+
+    def pick(self, choices):
+        return self.random.choice(choices)
+
+    def chance(self, probability):
+        return self.random.random() < probability
+
+    def key(self):
+        return self.pick(COUNTER_KEYS if self.chance(0.12) else HLL_KEYS if self.chance(0.004) else KEYS)
+
+    def any_key(self):
+        return self.pick(LARGE_KEYS) if self.chance(0.1) else self.key()
+
+    def counter(self):
+        return self.pick(COUNTER_KEYS) if self.chance(0.8) else self.key()
+
+    def keys(self, most=4):
+        return [self.any_key() for _ in range(self.random.randint(1, most))]
+
+    def value(self):
+        if self.chance(0.6):
+            return self.pick(VALUES)
+        if self.chance(0.5):
+            return b"%d" % self.random.randint(-10_000, 10_000)
+        return self.random.randbytes(self.random.randint(0, 60))
+
+    def integer(self):
+        return self.pick(INT_EDGES) if self.chance(0.25) else b"%d" % self.random.randint(-1000, 1000)
+
+    def float_text(self):
+        return self.pick(FLOAT_EDGES) if self.chance(0.4) else b"%.*g" % (
+            self.random.randint(1, 17), self.random.uniform(-1e4, 1e4))
+
+    def index(self):
+        """A position in a string, possibly from its end, possibly far outside."""
+        return self.pick(INT_EDGES) if self.chance(0.08) else b"%d" % self.random.randint(-70, 70)
+
+    def offset(self, key, most):
+        if self.chance(0.05):
+            return self.pick(OFFSET_EDGES)
+        return b"%d" % self.random.randrange(most * 200 if key in LARGE_KEYS else most)
+
+    def database(self):
+        return self.pick([b"16", b"-1", b"abc", b"99999999999", b""]) if self.chance(0.04) else b"%d" % self.random.randrange(
+            DATABASES)
+
+    def word(self, text):
+        """A keyword in any case."""
+        if self.chance(0.85):
+            return text
+        return bytes(self.random.choice((chr(c).upper(), chr(c).lower())).encode()[0] for c in text)
+
+    def options(self, *groups, most=3):
+        """Some of the options, in any order, each with its arguments."""
+        chosen = [self.pick(groups) for _ in range(self.random.choice((0, 0, 0, 1, 1, 2, most)))]
+        words = []
+        for option in chosen:
+            name, *arguments = option
+            words.append(self.word(name))
+            words.extend(argument() if callable(argument) else argument for argument in arguments)
+        return words
+
+    def seconds(self):
+        return self.pick(INT_EDGES[3:]) if self.chance(0.08) else b"%d" % self.random.randint(5_000, 5_000_000)
+
+    def millis(self):
+        return self.pick(INT_EDGES[3:6]) if self.chance(0.08) else b"%d" % self.random.randint(5_000_000, 5_000_000_000)
+
+    def unix_seconds(self):
+        return b"%d" % (FAR + self.random.randrange(1_000_000))
+
+    def unix_millis(self):
+        return b"%d" % (FAR * 1000 + self.random.randrange(1_000_000))
+
+    def expiry(self):
+        """EX, PX, EXAT and PXAT; not in the past (EXPIRE does that)."""
+        return ((b"EX", self.seconds), (b"PX", self.millis), (b"EXAT", self.unix_seconds), (b"PXAT", self.unix_millis))
+
+    def _spoil(self, words):
+        """Now and then: another case, a word too many or too few."""
+        if self.chance(0.1):
+            words[0] = self.word(words[0].lower())
+        if self.chance(0.015):
+            words.append(self.value())
+        if self.chance(0.015) and len(words) > 1:
+            words.pop()
+        return words
+
+    # -- commands that need more than a line ----------------------------------------------------------------------
+
+    def bitfield(self, read_only=False):
+        key = self.any_key()
+        words = [b"BITFIELD_RO" if read_only else b"BITFIELD", key]
+        for _ in range(self.random.randint(0, 4)):
+            sign = self.pick([b"i", b"u"])
+            bits = self.pick([1, 2, 7, 8, 9, 16, 31, 32, 33, 63, 64]) if self.chance(0.95) else self.pick([0, 65, -1])
+            place = self.offset(key, 400) if self.chance(0.7) else b"#%d" % self.random.randrange(20)
+            kind = b"GET" if read_only and self.chance(0.95) else self.pick([b"GET", b"SET", b"INCRBY", b"OVERFLOW"])
+            if kind == b"OVERFLOW":
+                words += [self.word(kind), self.pick([b"WRAP", b"SAT", b"FAIL", b"fail", b"NONE"])]
+                continue
+            words += [self.word(kind), sign + b"%d" % bits, place]
+            if kind != b"GET":
+                words.append(self.integer())
+        return words
+
+    def bit_range(self):
+        words = []
+        if self.chance(0.7):
+            words = [self.index()]
+            if self.chance(0.9):
+                words.append(self.index())
+                if self.chance(0.4):
+                    words.append(self.word(self.pick([b"BIT", b"BYTE", b"NIBBLE"])))
+        return words
+
+    def lcs(self):
+        return [b"LCS", self.key(), self.key()] + self.options(
+            (b"LEN",), (b"IDX",), (b"MINMATCHLEN", self.integer), (b"WITHMATCHLEN",))
+
+    def bitop(self):
+        destination = self.pick(LARGE_KEYS)
+        return [b"BITOP", self.word(self.pick([b"AND", b"OR", b"XOR", b"NOT"])), destination] + self.keys()
+
+    def expire(self):
+        kind = self.pick([b"EXPIRE", b"PEXPIRE", b"EXPIREAT", b"PEXPIREAT"])
+        when = {b"EXPIRE": self.seconds, b"PEXPIRE": self.millis, b"EXPIREAT": self.unix_seconds,
+                b"PEXPIREAT": self.unix_millis}[kind]()
+        if self.chance(0.15):
+            when = self.pick([b"0", b"-1", b"-9223372036854775808"])
+        return [kind, self.any_key(), when] + self.options((b"NX",), (b"XX",), (b"GT",), (b"LT",), (b"QQ",), most=2)
+
+    def pairs(self):
+        words = []
+        for _ in range(self.random.randint(1, 4)):
+            words += [self.key(), self.value()]
+        return words
+
+    def pfadd(self):
+        key = self.pick(HLL_KEYS) if self.chance(0.95) else self.key()
+        return [b"PFADD", key] + [b"e%d" % self.random.randrange(500) for _ in range(self.random.randrange(30))]
+
+    def pfkeys(self):
+        return [self.pick(HLL_KEYS) if self.chance(0.95) else self.key() for _ in range(self.random.randint(1, 3))]
+
+
+# name -> (weight, maker of one command)
+MAKERS = {
+    "SET": (30, lambda g: [b"SET", g.key(), g.value()] + g.options(
+        *g.expiry(), (b"NX",), (b"XX",), (b"GET",), (b"KEEPTTL",))),
+    "SET number": (8, lambda g: [b"SET", g.counter(), g.integer()]),
+    "SET float": (3, lambda g: [b"SET", g.counter(), g.float_text()]),
+    "GET": (12, lambda g: [b"GET", g.key()]),
+    "GETSET": (3, lambda g: [b"GETSET", g.key(), g.value()]),
+    "GETDEL": (3, lambda g: [b"GETDEL", g.key()]),
+    "GETEX": (5, lambda g: [b"GETEX", g.key()] + g.options(*g.expiry(), (b"PERSIST",), most=2)),
+    "SETNX": (3, lambda g: [b"SETNX", g.key(), g.value()]),
+    "SETEX": (3, lambda g: [b"SETEX", g.key(), g.seconds(), g.value()]),
+    "PSETEX": (3, lambda g: [b"PSETEX", g.key(), g.millis(), g.value()]),
+    "MSET": (4, lambda g: [b"MSET"] + g.pairs()),
+    "MSETNX": (3, lambda g: [b"MSETNX"] + g.pairs()),
+    "MGET": (4, lambda g: [b"MGET"] + [g.key() for _ in range(3)]),
+    "STRLEN": (3, lambda g: [b"STRLEN", g.any_key()]),
+    "APPEND": (6, lambda g: [b"APPEND", g.key(), g.value()]),
+    "SETRANGE": (5, lambda g: (lambda key: [b"SETRANGE", key, g.offset(key, 200), g.value()])(g.any_key())),
+    "GETRANGE": (5, lambda g: [g.pick([b"GETRANGE", b"SUBSTR"]), g.any_key(), g.index(), g.index()]),
+    "INCR": (5, lambda g: [g.pick([b"INCR", b"DECR"]), g.counter()]),
+    "INCRBY": (6, lambda g: [g.pick([b"INCRBY", b"DECRBY"]), g.counter(), g.integer()]),
+    "INCRBYFLOAT": (8, lambda g: [b"INCRBYFLOAT", g.counter(), g.float_text()]),
+    "LCS": (3, lambda g: g.lcs()),
+    "SETBIT": (6, lambda g: (lambda key: [b"SETBIT", key, g.offset(key, 3000), g.pick([b"0", b"1", b"1", b"2", b"x"])])(
+        g.any_key())),
+    "GETBIT": (4, lambda g: (lambda key: [b"GETBIT", key, g.offset(key, 3000)])(g.any_key())),
+    "BITCOUNT": (4, lambda g: [b"BITCOUNT", g.any_key()] + g.bit_range()),
+    "BITPOS": (5, lambda g: [b"BITPOS", g.any_key(), g.pick([b"0", b"1", b"1", b"2"])] + g.bit_range()),
+    "BITOP": (4, lambda g: g.bitop()),
+    "BITFIELD": (8, lambda g: g.bitfield()),
+    "BITFIELD_RO": (3, lambda g: g.bitfield(read_only=True)),
+    "PFADD": (6, lambda g: g.pfadd()),
+    "PFCOUNT": (4, lambda g: [b"PFCOUNT"] + g.pfkeys()),
+    "PFMERGE": (3, lambda g: [b"PFMERGE"] + g.pfkeys()),
+    "PFDEBUG": (1, lambda g: [b"PFDEBUG", g.pick([b"ENCODING", b"DECODE", b"TODENSE"]), g.pick(HLL_KEYS)]),
+    "DEL": (5, lambda g: [g.pick([b"DEL", b"UNLINK"])] + g.keys()),
+    "EXISTS": (3, lambda g: [g.pick([b"EXISTS", b"TOUCH"])] + g.keys()),
+    "TYPE": (2, lambda g: [b"TYPE", g.any_key()]),
+    "RENAME": (4, lambda g: [g.pick([b"RENAME", b"RENAMENX"]), g.key(), g.key()]),
+    "COPY": (4, lambda g: [b"COPY", g.key(), g.key()] + g.options((b"DB", g.database), (b"REPLACE",), most=2)),
+    "MOVE": (3, lambda g: [b"MOVE", g.key(), g.database()]),
+    "EXPIRE": (8, lambda g: g.expire()),
+    "TTL": (6, lambda g: [g.pick([b"TTL", b"PTTL", b"EXPIRETIME", b"PEXPIRETIME"]), g.any_key()]),
+    "PERSIST": (3, lambda g: [b"PERSIST", g.any_key()]),
+    "KEYS": (1, lambda g: [b"KEYS", g.pick([b"*", b"k*", b"k[0-5]", b"?1", b"{tag}*", b"[^k]*", b"k\\1", b"nothing"])]),
+    "RANDOMKEY": (1, lambda g: [b"RANDOMKEY"]),
+    "SCAN": (1, lambda g: [b"SCAN", g.pick([b"0", b"0", b"abc", b"-1"])] + g.options(
+        (b"MATCH", b"k*"), (b"COUNT", g.integer), (b"TYPE", b"string"))),
+    "OBJECT": (4, lambda g: [b"OBJECT", g.word(g.pick([b"ENCODING", b"ENCODING", b"REFCOUNT", b"FREQ", b"NOPE"])), g.any_key()]),
+    "DIGEST-VALUE": (3, lambda g: [b"DEBUG", b"DIGEST-VALUE", g.any_key(), g.any_key()]),
+    "SELECT": (4, lambda g: [b"SELECT", g.database()]),
+    "SWAPDB": (0.5, lambda g: [b"SWAPDB", g.database(), g.database()]),
+    "DBSIZE": (2, lambda g: [b"DBSIZE"]),
+    "FLUSHDB": (0.2, lambda g: [b"FLUSHDB"] + g.options((b"SYNC",), (b"ASYNC",), (b"NOW",), most=1)),
+    "FLUSHALL": (0.05, lambda g: [b"FLUSHALL"]),
+    "PING": (0.5, lambda g: [b"PING"] + g.options((g.value(),), most=2)),
+    "ECHO": (0.5, lambda g: [b"ECHO", g.value()]),
+    "unknown": (0.5, lambda g: [g.pick([b"NOSUCH", b"", b"GETT", b"\x00\x01", b"x" * 150]), g.value(), g.value()]),
+}

@@ -1,0 +1,1 @@
+"""What the system-level tests share: servers, raw RESP connections, the report, transcripts."""
