@@ -1,0 +1,39 @@
+// command/context.h — everything a command function may use. No socket, no log, no disk.
+#pragma once
+
+#include <span>
+#include <string>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/refusal.h"
+#include "command/row.h"
+#include "command/session.h"
+#include "keyspace/access.h"
+#include "resp/reply.h"
+
+namespace diskdb::command {
+
+struct Services;
+
+struct CommandContext {
+  keyspace::Access& keyspace;
+  /// The keys of the request in the order of the row's key specs, their shards held.
+  std::span<const keyspace::Key> keys;
+  std::span<const Bytes> words;  ///< the whole request, name first
+  const Row& row;
+  Session& session;
+  resp::Reply& reply;
+  Services& services;
+  std::string refusal_text = {};  ///< of Refusal::kWritten
+
+  const keyspace::Key& key() const { return keys[0]; }
+  Millis now() const { return keyspace.now(); }
+  /// For errors that quote something: `text` begins with its code.
+  Outcome refuse(std::string text) {
+    refusal_text = std::move(text);
+    return Refusal::kWritten;
+  }
+};
+
+}  // namespace diskdb::command

@@ -1,0 +1,165 @@
+// command/row.h — a command is a row: what it is called, which words it takes, where its keys are, what it
+// may do, how it is logged, which function runs it, and what COMMAND DOCS says of it. Everything that
+// depends on a command (gates, locking, COMMAND, documentation) reads the row; nothing is said twice.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/bytes.h"
+#include "base/refusal.h"
+#include "keyspace/access.h"
+
+namespace diskdb::command {
+
+struct CommandContext;
+class Arguments;
+using Function = Outcome (*)(CommandContext& cx, Arguments args);
+
+/// How many words a request has, its name included.
+class Words {
+ public:
+  static consteval Words exactly(int n) { return Words(n); }
+  static consteval Words at_least(int n) { return Words(-n); }
+  constexpr bool admits(std::size_t count) const {
+    return arity_ >= 0 ? count == static_cast<std::size_t>(arity_)
+                       : count >= static_cast<std::size_t>(-arity_);
+  }
+  constexpr std::size_t minimum() const {
+    return static_cast<std::size_t>(arity_ >= 0 ? arity_ : -arity_);
+  }
+  /// As COMMAND prints it: negative means "at least".
+  constexpr int arity() const { return arity_; }
+
+ private:
+  explicit consteval Words(int arity) : arity_(arity) {}
+  int arity_;
+};
+
+/// What a command does to the keys of one spec, and where they stand. Redis's key specifications.
+enum class KeyUse : std::uint16_t {
+  kReadOnly = 1 << 0,   ///< RO
+  kReadWrite = 1 << 1,  ///< RW
+  kOverwrite = 1 << 2,  ///< OW
+  kRemove = 1 << 3,     ///< RM
+  kAccess = 1 << 4,
+  kUpdate = 1 << 5,
+  kInsert = 1 << 6,
+  kDelete = 1 << 7,
+  kNotKey = 1 << 8,
+  kIncomplete = 1 << 9,
+  kVariableFlags = 1 << 10,
+};
+constexpr KeyUse operator|(KeyUse a, KeyUse b) {
+  return static_cast<KeyUse>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+constexpr bool has(KeyUse set, KeyUse use) {
+  return (static_cast<unsigned>(set) & static_cast<unsigned>(use)) != 0;
+}
+
+struct KeySpec {
+  KeyUse use;
+  int begin = 1;       ///< index of the first key, or of the number of keys
+  int last = 0;        ///< relative to `begin`; -1: the last word, -2 the one before...
+  int step = 1;
+  bool counted = false;  ///< words[begin] says how many keys follow (find_keys type keynum)
+  Bytes notes = {};
+
+  static consteval KeySpec at(int index, KeyUse use) { return {.use = use, .begin = index}; }
+  static consteval KeySpec range(int begin, int last, int step, KeyUse use) {
+    return {.use = use, .begin = begin, .last = last, .step = step};
+  }
+  static consteval KeySpec count_at(int index, int step, KeyUse use) {
+    return {.use = use, .begin = index, .step = step, .counted = true};
+  }
+};
+
+/// Redis's command flags, and below them ours.
+enum class Flag : std::uint32_t {
+  kNone = 0,
+  kWrite = 1U << 0,
+  kReadonly = 1U << 1,
+  kDenyOom = 1U << 2,
+  kAdmin = 1U << 3,
+  kPubsub = 1U << 4,
+  kNoScript = 1U << 5,
+  kBlocking = 1U << 6,
+  kLoading = 1U << 7,
+  kStale = 1U << 8,
+  kSkipMonitor = 1U << 9,
+  kSkipSlowlog = 1U << 10,
+  kAsking = 1U << 11,
+  kFast = 1U << 12,
+  kNoAuth = 1U << 13,
+  kMayReplicate = 1U << 14,
+  kNoAsyncLoading = 1U << 15,
+  kNoMulti = 1U << 16,
+  kMovableKeys = 1U << 17,
+  kAllowBusy = 1U << 18,
+  kNoMandatoryKeys = 1U << 19,
+  kProtected = 1U << 20,
+  kAllowPaused = 1U << 21,  ///< ours: runs while CLIENT PAUSE holds others back
+  kAllShards = 1U << 22,    ///< ours: runs with every shard held (FLUSHALL, KEYS, DBSIZE)
+  kContainer = 1U << 23,    ///< ours: has subcommands, rows named "CONFIG GET"
+  kSyscmd = 1U << 24,       ///< DOCS flag: internal
+  kDeprecated = 1U << 25,   ///< DOCS flag
+};
+constexpr Flag operator|(Flag a, Flag b) {
+  return static_cast<Flag>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+constexpr bool has(Flag set, Flag flag) {
+  return (static_cast<std::uint32_t>(set) & static_cast<std::uint32_t>(flag)) != 0;
+}
+
+/// COMMAND DOCS' groups; with the flags they give the ACL categories.
+enum class Group : std::uint8_t {
+  kGeneric, kString, kList, kSet, kSortedSet, kHash, kPubsub, kTransactions, kConnection, kServer,
+  kScripting, kHyperloglog, kCluster, kSentinel, kGeo, kStream, kBitmap, kModule,
+};
+
+struct Row {
+  Bytes name;  ///< upper case; a subcommand's is "CONFIG GET"
+  Words words;
+  std::span<const KeySpec> keys = {};
+  Flag flags = Flag::kNone;
+  keyspace::Logged logged = keyspace::Logged::kByEffect;
+  Function function = nullptr;  ///< null only for a container that needs a subcommand
+  Group group = Group::kGeneric;
+  Bytes since = {};
+  Bytes complexity = {};
+  Bytes summary = {};
+  /// The arguments as in Redis's documentation: "key value [NX | XX] [EX seconds | KEEPTTL]". Empty: none.
+  Bytes syntax = {};
+  /// COMMAND's tips, comma-separated ("nondeterministic_output").
+  Bytes tips = {};
+  Bytes replaced_by = {};       ///< for deprecated ones
+  Bytes deprecated_since = {};
+
+  constexpr bool has(Flag flag) const { return command::has(flags, flag); }
+  /// The one key's index if every request has exactly one key and it stands at a fixed place, else 0.
+  constexpr std::size_t single_key_index() const {
+    if (keys.size() != 1 || keys[0].counted || keys[0].last != 0) return 0;
+    return static_cast<std::size_t>(keys[0].begin);
+  }
+};
+
+/// Sorted by name, hence unique; keys cannot be missing; readers do not write; every row can run.
+consteval bool rows_are_sound(std::span<const Row> rows) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Row& row = rows[i];
+    if (row.function == nullptr && !row.has(Flag::kContainer)) return false;
+    if (row.has(Flag::kWrite) && row.has(Flag::kReadonly)) return false;
+    if (row.name.empty() || row.since.empty() || row.summary.empty()) return false;
+    for (const KeySpec& spec : row.keys) {
+      if (spec.begin <= 0 || static_cast<std::size_t>(spec.begin) >= row.words.minimum()) {
+        return false;
+      }
+    }
+    if (i > 0 && !(rows[i - 1].name < row.name)) return false;
+  }
+  return true;
+}
+
+}  // namespace diskdb::command

@@ -1,0 +1,193 @@
+// keyspace/access.h — what a command may do with keys, and the one funnel through which every change goes.
+//
+// Problem: an effect that is not logged is lost, and each of the peers forgot some (TRAPS.md 1). Here a
+// command cannot change a record except by an edit below, and each edit changes memory, accounts bytes,
+// stamps the epoch, and notes what the log must say. The log gets either
+//   - the client's own words, where replaying them gives the same result (Logged::kVerbatim: INCR, APPEND,
+//     SET without a relative expiry), copied as they came; or
+//   - the edits' canonical commands (Logged::kByEffect): SET k v PXAT t, DEL k, PEXPIREAT k t, PERSIST k.
+// Lazily expired keys are always logged as DEL, in front. Frames of a run of commands are appended together
+// while all their shards are held, so the log's order is memory's order for every key.
+//
+// Life of an Access, driven by the dispatcher: begin(db, now); hold shards; for each command
+// begin_command ... the command's function ... end_command; release().
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/refusal.h"
+#include "base/units.h"
+#include "keyspace/keyspace.h"
+#include "resp/output.h"
+
+namespace diskdb::keyspace {
+
+enum class Logged : std::uint8_t { kVerbatim, kByEffect };
+
+/// What a write does to the key's time to live.
+class Expiry {
+ public:
+  static constexpr Expiry none() { return {Kind::kNone, {}}; }
+  static constexpr Expiry keep() { return {Kind::kKeep, {}}; }
+  /// Milliseconds since the epoch.
+  static constexpr Expiry at(Millis when) { return {Kind::kAt, when}; }
+
+  bool is_keep() const { return kind_ == Kind::kKeep; }
+  bool is_at() const { return kind_ == Kind::kAt; }
+  Millis when() const { return when_; }
+
+ private:
+  enum class Kind : std::uint8_t { kNone, kKeep, kAt };
+  constexpr Expiry(Kind kind, Millis when) : kind_(kind), when_(when) {}
+  Kind kind_;
+  Millis when_;
+};
+
+/// Threads: one at a time; each network thread and each background worker has one.
+/// Invariants:
+///   I1  A record is reached only while its shard is held.
+///   I2  Shards are waited for in ascending order only; out of order they are tried, never waited for.
+///   I3  Between the first edit and release() nothing can fail: an edit cannot be half done or unlogged.
+class Access {
+ public:
+  /// Borrows `keyspace` for its life.
+  explicit Access(Keyspace& keyspace) : keyspace_(keyspace) {}
+
+  Keyspace& keyspace() { return keyspace_; }
+  std::uint32_t db() const { return db_; }
+  Millis now() const { return now_; }
+  Key key(Bytes bytes) const { return make_key(bytes, keyspace_.hash_seed()); }
+
+  // ---- Holding shards: the dispatcher's part.
+
+  /// Starts a run of commands on database `db` at the instant `now`. Requires: nothing is held.
+  void begin(std::uint32_t db, Millis now);
+  /// Takes the shard if it is free or already held here. Never waits.
+  bool try_hold(Shard& shard);
+  /// As try_hold, but spins a little if nothing else is held.
+  bool spin_hold(Shard& shard);
+  /// Waits. Requires: `shard` lies behind all shards held (I2).
+  void hold(Shard& shard);
+  /// Takes all shards, waiting.
+  void hold_all();
+  bool holds_any() const { return !held_.empty() || holds_all_; }
+  /// Appends the frames, notes the offset that replies must wait for, and lets go.
+  void release();
+  /// The highest end offset of the shards touched since begin(): replies wait for it. After release().
+  log::Offset visible_after() const { return visible_after_; }
+
+  /// `words` is the request, `raw` its RESP bytes if it came so. Borrows both until release().
+  void begin_command(std::span<const Bytes> words, Bytes raw, Logged logged, bool is_read,
+                     bool touches = true);
+  void end_command();
+  /// Did the command since begin_command change anything?
+  bool has_edited() const { return has_edited_; }
+  /// Edits so far, of all commands (Redis's "dirty").
+  std::uint64_t edit_count() const { return edit_count_; }
+
+  // ---- Reading. Null is absent or expired. Records are valid until the next edit of the same key.
+
+  const Record* find(const Key& key) { return find(db_, key); }
+  const Record* find(std::uint32_t db, const Key& key);
+  /// Refuses WRONGTYPE.
+  Answer<const Record*> find(const Key& key, Type type);
+  /// As find, but neither counts a hit or miss nor refreshes the access time (OBJECT, TYPE, TTL...).
+  const Record* peek(const Key& key);
+  /// Also finds what has expired; changes nothing (DEBUG, SCAN).
+  const Record* peek_expired(std::uint32_t db, const Key& key);
+  bool is_expired(const Record& record) const;
+
+  // ---- The funnel. Everything below changes the keyspace and logs it.
+
+  /// From now on this command logs by effect (or verbatim), whatever its row says. Requires: no edit yet.
+  void log_by_effect();
+  void log_verbatim();
+
+  /// The key holds this string from now on, whatever it held before.
+  void set_string(const Key& key, Bytes value, Expiry expiry = Expiry::none());
+  void set_integer(const Key& key, std::int64_t value, Expiry expiry = Expiry::none());
+  /// As set_string, taking the bytes over by reference.
+  void set_shared(const Key& key, SharedBytes value, Expiry expiry = Expiry::none());
+  /// The string at `key`, resized to `size` bytes for the caller to change in place: created if absent, an
+  /// integer turned into text, new bytes zero. The expiry stays. Borrowed until the next call.
+  /// Requires: Logged::kVerbatim; the key is absent or a string.
+  char* edit_string(const Key& key, std::size_t size);
+  /// False if there was nothing.
+  bool erase(const Key& key) { return erase(db_, key); }
+  bool erase(std::uint32_t db, const Key& key);
+  /// Requires: the key exists. `when` may lie in the past: the caller erases instead if it does.
+  void set_expiry(const Key& key, Millis when);
+  /// False if the key does not exist or has no expiry.
+  bool clear_expiry(const Key& key);
+  /// The value of `from`, with its expiry, moves to `to`, replacing what was there.
+  /// Requires: `from` exists, from != to.
+  void rename(const Key& from, const Key& to);
+  /// A copy of `from`'s value and expiry replaces whatever is at `to` in `to_db`. Requires: `from` exists.
+  void copy(const Key& from, std::uint32_t to_db, const Key& to);
+  /// Requires: `key` exists here and not in `to_db`.
+  void move(const Key& key, std::uint32_t to_db);
+  /// Drops all keys of `db`, or of all databases, in O(shards). Requires: all shards held.
+  void flush(std::optional<std::uint32_t> db);
+  /// Exchanges two databases. Requires: all shards held.
+  void swap(std::uint32_t a, std::uint32_t b);
+  /// Deletes expired keys of a held shard: at most `buckets_max` buckets from `*cursor` on.
+  /// Returns how many keys it deleted.
+  std::size_t expire_some(Shard& shard, std::uint32_t db, std::size_t* cursor,
+                          std::size_t buckets_max);
+
+  // ---- The whole keyspace. Requires: all shards held, where not said otherwise.
+
+  std::size_t key_count(std::uint32_t db);
+  DatabaseStats database_stats(std::uint32_t db);
+  Table& table(Shard& shard, std::uint32_t db) { return *shard.tables[db]; }
+
+ private:
+  struct Part {
+    const char* raw;      ///< null: in effects_ from `offset` on
+    std::size_t offset;
+    std::size_t size;
+  };
+
+  Shard& held_shard_of(const Key& key);
+  Table& table_of(std::uint32_t db, const Key& key);
+  Record* find_live(std::uint32_t db, const Key& key, Table::Slot** slot);
+  void expire_now(std::uint32_t db, Table& table, const Key& key, Table::Slot* slot);
+  void put(std::uint32_t db, const Key& key, Record* fresh, Expiry expiry);
+  Record* store(Table& table, const Key& key, Table::Slot* slot, Record* record,
+                std::size_t bytes_before, bool had_expiry);
+  void note_edit(Shard& shard, Record* record);
+  void emit(std::initializer_list<Bytes> words);
+  void emit_set(const Key& key, const Record& record);
+  void append_part(Part part);
+
+  Keyspace& keyspace_;
+  std::uint32_t db_ = 0;
+  Millis now_{};
+  std::vector<Shard*> held_;
+  bool holds_all_ = false;
+  log::Offset visible_after_ = 0;
+
+  std::span<const Bytes> words_;
+  Bytes raw_;
+  Logged logged_ = Logged::kByEffect;
+  bool counts_hits_ = false;
+  bool touches_ = true;
+  bool has_edited_ = false;
+  std::size_t effect_count_ = 0;       ///< of the current command
+  std::size_t command_first_part_ = 0;
+  std::uint64_t edit_count_ = 0;
+  std::int64_t bytes_delta_ = 0;
+  std::uint64_t hits_ = 0;
+  std::uint64_t misses_ = 0;
+
+  std::vector<Part> parts_;
+  resp::StringOutput effects_;
+  std::vector<Bytes> frame_;  ///< scratch for release()
+  std::vector<const Record*> expired_;
+};
+
+}  // namespace diskdb::keyspace

@@ -1,0 +1,132 @@
+// keyspace/record.h — a resident key: header, expiry if any, key and small value in one allocation.
+//
+//     | header 16 B | expiry 8 B, if any | key | value: 8-byte integer, bytes, or a SharedBytes reference |
+//
+// Integers are kept as such, so that INCR changes eight bytes in place. Values above kInlineBytesMax, and
+// keys above kInlineKeyBytesMax, live in SharedBytes of their own. A record is moved, never copied, when it
+// outgrows its allocation; its table is told the new address by whoever asked (Table::replace).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "base/shared_bytes.h"
+#include "base/units.h"
+#include "keyspace/key.h"
+
+namespace diskdb::keyspace {
+
+/// Numbers are Redis's: DEBUG DIGEST hashes them.
+enum class Type : std::uint8_t {
+  kString = 0,
+  kList = 1,
+  kSet = 2,
+  kSortedSet = 3,
+  kHash = 4,
+  kModule = 5,
+  kStream = 6,
+};
+
+enum class Encoding : std::uint8_t {
+  kInteger,  ///< the value is an 8-byte signed integer
+  kInline,   ///< the value's bytes follow the key
+  kShared,   ///< the value is a SharedBytes
+};
+
+constexpr std::size_t kInlineBytesMax = 4096;
+constexpr std::size_t kInlineKeyBytesMax = 4096;
+
+/// A string value as its readers see it: an integer, or bytes.
+struct StringView {
+  bool is_integer = false;
+  std::int64_t integer = 0;
+  Bytes bytes;  ///< unless is_integer
+};
+
+/// Room to print an integer value into.
+using IntegerText = char[24];
+
+/// The text of `value`, in `scratch` if it is an integer.
+Bytes text_of(const StringView& value, IntegerText& scratch);
+
+/// Threads: shard-local.
+class Record {
+ public:
+  /// A string record without expiry. `value` is stored as kInline or kShared by its size.
+  static Record* create(const Key& key, Bytes value);
+  static Record* create_integer(const Key& key, std::int64_t value);
+  static Record* create_shared(const Key& key, SharedBytes value);
+  static void destroy(Record* record);
+
+  Record(const Record&) = delete;
+  Record& operator=(const Record&) = delete;
+
+  Bytes key() const;
+  bool has_key(Bytes key_bytes) const { return key() == key_bytes; }
+  Type type() const { return static_cast<Type>(type_); }
+  Encoding encoding() const { return static_cast<Encoding>(encoding_); }
+
+  /// Requires: type() == kString.
+  StringView string() const;
+  std::size_t string_length() const;
+  std::int64_t integer() const;      ///< Requires: encoding() == kInteger.
+  void set_integer(std::int64_t value);
+  Bytes value_bytes() const;          ///< Requires: kInline or kShared.
+  const SharedBytes& shared() const;  ///< Requires: kShared.
+
+  bool has_expiry() const { return (flags_ & kHasExpiry) != 0; }
+  /// Milliseconds since the epoch. Requires: has_expiry().
+  Millis expiry() const;
+
+  /// Redis's "raw" as opposed to "embstr": the value was edited in place once.
+  bool is_raw() const { return (flags_ & kRaw) != 0; }
+  void set_raw(bool raw) { set_flag(kRaw, raw); }
+
+  std::uint32_t epoch() const { return epoch_; }
+  void set_epoch(std::uint32_t epoch) { epoch_ = epoch; }
+  /// Seconds of the access clock, modulo 2^24.
+  std::uint32_t accessed_at() const { return access_; }
+  void set_accessed_at(std::uint32_t seconds) { access_ = seconds & 0xFFFFFF; }
+
+  /// What this record costs, its SharedBytes included.
+  std::size_t allocated_bytes() const;
+
+  // Edits that may move the record: the result is the record from now on, `record` is gone.
+  static Record* with_string(Record* record, Bytes value);
+  static Record* with_integer(Record* record, std::int64_t value);
+  static Record* with_shared(Record* record, SharedBytes value);
+  static Record* with_expiry(Record* record, std::optional<Millis> expiry);
+  /// The value as `size` writable bytes, unshared: an integer becomes text, new bytes are zero.
+  static Record* with_writable(Record* record, std::size_t size, char** bytes);
+
+ private:
+  enum Flag : std::uint8_t { kHasExpiry = 1, kRaw = 2, kLongKey = 4 };
+
+  Record() = default;
+  ~Record() = default;
+
+  struct Shape;
+  static Record* allocate(const Shape& shape);
+  static Record* reshape(Record* record, const Shape& shape);
+  void set_flag(Flag flag, bool on) {
+    flags_ = static_cast<std::uint8_t>(on ? flags_ | flag : flags_ & ~flag);
+  }
+  char* body() { return reinterpret_cast<char*>(this + 1); }
+  const char* body() const { return reinterpret_cast<const char*>(this + 1); }
+  std::size_t key_offset() const { return has_expiry() ? 8 : 0; }
+  std::size_t value_offset() const { return key_offset() + key_size_; }
+  void drop_shared_value();
+
+  std::uint32_t epoch_ = 0;
+  std::uint32_t access_ : 24 = 0;
+  std::uint32_t flags_ : 8 = 0;
+  std::uint16_t key_size_ = 0;    ///< bytes in the body: 8 if kLongKey
+  std::uint16_t value_size_ = 0;  ///< bytes in the body
+  std::uint16_t capacity_ = 0;    ///< of the body
+  std::uint8_t type_ = 0;
+  std::uint8_t encoding_ = 0;
+};
+static_assert(sizeof(Record) == 16);
+
+}  // namespace diskdb::keyspace

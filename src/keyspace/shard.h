@@ -1,0 +1,66 @@
+// keyspace/shard.h — one of the parts the keyspace is cut into, by cluster slot: a lock, and under it a
+// table of resident keys for each database.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "keyspace/table.h"
+#include "log/log.h"
+
+namespace diskdb::keyspace {
+
+/// Whoever parked on a shard: called once when the shard may be free, on any thread; must not block.
+class Waker {
+ public:
+  virtual ~Waker() = default;
+  virtual void wake() = 0;
+};
+
+/// The shard's mutual exclusion. Holders are expected to leave within microseconds, so it spins a little;
+/// a network thread that still finds it held parks its connection instead of sleeping (DESIGN.md D1).
+///
+/// Threads: thread-safe. Cost: 12-15 ns for lock and unlock, uncontended.
+class ShardLock {
+ public:
+  bool try_lock() {
+    std::uint32_t free = 0;
+    return state_.compare_exchange_strong(free, kHeld, std::memory_order_acquire,
+                                          std::memory_order_relaxed);
+  }
+  /// try_lock, repeated for a few microseconds.
+  bool spin_lock();
+  /// Waits as long as it takes. For background threads and for holders of lower shards.
+  void lock();
+  void unlock() {
+    if (state_.exchange(0, std::memory_order_release) != kHeld) [[unlikely]] wake_parked();
+  }
+  /// Wakes `waker` once after the current holder has left. False: nobody holds the lock now, try again.
+  bool park(Waker& waker);
+  /// Takes `waker` out; it is not called afterwards.
+  void forget(Waker& waker);
+
+ private:
+  static constexpr std::uint32_t kHeld = 1;
+  static constexpr std::uint32_t kParked = 2;
+
+  void wake_parked();
+
+  std::atomic<std::uint32_t> state_{0};
+  std::mutex parked_mutex_;
+  std::vector<Waker*> parked_;  // guarded by parked_mutex_
+};
+
+/// Threads: everything but `lock` is guarded by it.
+struct alignas(64) Shard {
+  ShardLock lock;
+  log::Offset last_offset = 0;  ///< end of the shard's last frame in the log: what its readers wait for
+  bool is_edited = false;       ///< by the current holder, since it took the lock
+  std::uint32_t index = 0;
+  std::vector<std::unique_ptr<Table>> tables;  ///< by database
+};
+
+}  // namespace diskdb::keyspace
