@@ -6,7 +6,7 @@
 # What the server is built with and from.
 build_packages=(
   g++ cmake ninja-build pkg-config python3
-  libfmt-dev libssl-dev libjemalloc-dev
+  libfmt-dev libssl-dev libjemalloc-dev libxxhash-dev
 )
 
 # What the tests need besides. redis-tools brings redis-cli, redis-benchmark and, as redis-check-rdb, the
@@ -25,7 +25,8 @@ test_commands=(node:nodejs npm:npm)
 # Prints the packages among "$@" that are not installed, one a line.
 missing_packages() {
   local installed
-  installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
+  # dpkg-query fails if it has never heard of one of them, and prints the others.
+  installed=$({ dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true; } |
     sed -n 's/ installed$//p')
   local package
   for package in "$@"; do
