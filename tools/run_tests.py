@@ -127,6 +127,7 @@ def report_unreached():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="source checks and unit tests only")
+    parser.add_argument("--unit", action="store_true", help="unit tests only")
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "dev",
                         help="folder with the unit tests (default: build/dev)")
     parser.add_argument("--only", help="run only steps whose name contains this")
@@ -135,9 +136,11 @@ def main():
     LOGS.mkdir(parents=True, exist_ok=True)
     for file in LOGS.glob("*.reached"):
         file.unlink()
-    steps = source_steps() + unit_steps(options.build.resolve())
-    if not options.quick:
-        steps += system_steps()
+    steps = unit_steps(options.build.resolve())
+    if not options.unit:
+        steps = source_steps() + steps
+        if not options.quick:
+            steps += system_steps()
     if options.only:
         steps = [step for step in steps if options.only in step.name]
 

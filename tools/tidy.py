@@ -31,7 +31,7 @@ RANKS = (
 RANK = {layer: rank for rank, layers in enumerate(RANKS) for layer in layers}
 
 COLUMNS_MAX = 100  # of C++, as in .clang-format
-SCRIPT_COLUMNS_MAX = 120
+SCRIPT_COLUMNS_MAX = 130
 # Ours, their helpers, and the switches of header-only libraries.
 MACROS = re.compile(r"(ASSERT|ASSERT_SLOW|TRY|TRY_LET|REACHED)$|(ASSERT|TRY|REACHED)_\w+_$|(XXH|TOML)_\w+$")
 

@@ -165,8 +165,8 @@ class Form(unittest.TestCase):
         self.assertEqual(in_source("int a; "), {(2, "space")})
 
     def test_scripts_have_lines_too(self):
-        self.assertEqual(findings({"tests/a.py": "# " + "x" * 118 + "\n"}), set())
-        self.assertEqual(findings({"tests/a.py": "# " + "x" * 119 + "\n"}), {("tests/a.py", 1, "columns")})
+        self.assertEqual(findings({"tests/a.py": "# " + "x" * 128 + "\n"}), set())
+        self.assertEqual(findings({"tests/a.py": "# " + "x" * 129 + "\n"}), {("tests/a.py", 1, "columns")})
         self.assertEqual(findings({"run": "\techo\n"}), {("run", 1, "tab")})
 
     def test_todo_and_nolint(self):
