@@ -9,6 +9,7 @@ namespace diskdb {
 namespace {
 
 int signed_byte(char c) { return static_cast<signed char>(c); }
+int lower_byte(char c) { return static_cast<unsigned char>(to_lower(c)); }
 
 bool same(char a, char b, bool ignore_case) {
   return a == b || (ignore_case && to_lower(a) == to_lower(b));
@@ -29,15 +30,16 @@ bool class_holds(Bytes pattern, std::size_t& at, char c, bool ignore_case) {
       ++at;
       break;
     } else if (left >= 3 && pattern[at + 1] == '-') {
-      // Lower case comes after ordering the ends: that is where Redis does it, and [Z-a] shows it.
+      // Lower case comes after ordering the ends, as [Z-a] shows, and makes bytes unsigned: Redis's
+      // tolower.
       int low = signed_byte(pattern[at]);
       int high = signed_byte(pattern[at + 2]);
       if (low > high) std::swap(low, high);
       int byte = signed_byte(c);
       if (ignore_case) {
-        low = signed_byte(to_lower(static_cast<char>(low)));
-        high = signed_byte(to_lower(static_cast<char>(high)));
-        byte = signed_byte(to_lower(c));
+        low = lower_byte(static_cast<char>(low));
+        high = lower_byte(static_cast<char>(high));
+        byte = lower_byte(c);
       }
       holds |= low <= byte && byte <= high;
       at += 3;

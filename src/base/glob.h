@@ -5,12 +5,12 @@
 
 namespace diskdb {
 
-/// Does `pattern` match the whole of `text`? `*` any run, `?` any byte, `[a-c]` `[^a-c]` one byte
-/// of a class,
-/// `\` the next byte as it is. Corners are those of Redis's own matcher, since patterns of its
-/// users rely on them: an unclosed class ends with the pattern, a reversed range is turned round,
-/// ranges compare bytes as signed, an escaped byte in a class keeps its case, and no pattern but
-/// the empty one matches the empty text. Cost: at most |pattern| * |text| steps, no recursion.
+/// Does `pattern` match the whole of `text`? `*` is any run, `?` any byte, `[a-c]` and `[^a-c]` one
+/// byte of a class, `\` the next byte as it is. Corners are those of Redis's matcher, since its users'
+/// patterns rely on them: an unclosed class ends with the pattern, a reversed range is turned round,
+/// ranges compare bytes as signed, an escaped byte in a class keeps its case, and the empty text
+/// matches no pattern but the empty one.
+/// Cost: at most |pattern| * |text| steps, no recursion.
 bool glob_matches(Bytes pattern, Bytes text, bool ignore_case = false);
 
 }  // namespace diskdb

@@ -54,6 +54,7 @@ TEST(Glob, BytesOfAClassAreSigned) {
   EXPECT_TRUE(glob_matches("[\x80-\x7F]", "a"));
   EXPECT_TRUE(glob_matches("[\xC3-a]", "A"));
   EXPECT_FALSE(glob_matches("[a-\xC3]", "b"));
+  EXPECT_FALSE(glob_matches("[\xC3-a]", "A", true));  // but for the case, which makes them unsigned
 }
 
 TEST(Glob, ManyStarsTakeNoExponentialTime) {
