@@ -30,8 +30,9 @@ class ClientRegistry {
   /// Guards the names in sessions.
   std::mutex& mutex() { return mutex_; }
 
-  /// CLIENT PAUSE: until the instant, all commands or only those that may write wait.
-  void pause(Millis until, bool writes_only);
+  /// CLIENT PAUSE: until the instant, all commands or only those that may write wait. While another pause
+  /// runs, the later end and the stricter kind count.
+  void pause(Millis until, bool writes_only, Millis now);
   void unpause();
   /// Is a session with such a command held back now? Cost: one load while nothing is paused.
   bool is_paused(bool may_write, Millis now) const;
@@ -40,6 +41,8 @@ class ClientRegistry {
   void wake_if_over(Millis now);
 
  private:
+  void wake_all_paused();  ///< Requires: mutex_ held.
+
   std::atomic<std::uint64_t> next_id_{1};
   std::atomic<std::size_t> count_{0};
   std::mutex mutex_;

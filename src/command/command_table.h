@@ -34,8 +34,17 @@ class CommandTable {
     std::uint32_t hash;
     std::uint32_t index_plus_one;
   };
+  struct Family {
+    std::span<const Row> rows;
+    std::size_t first_index;
+  };
+
+  /// The row called `name` inside `container`, or at the top if that is null.
+  const Row* look_up(const Row* container, Bytes name) const;
+
+  std::vector<Family> families_;  ///< by address
   std::vector<const Row*> rows_;
-  std::vector<Slot> slots_;
+  std::vector<Slot> slots_;  ///< open addressing; their number is a power of two
 };
 
 /// The keys of a request by its row's specs, in order. Returns false if a count of keys is not sound (the

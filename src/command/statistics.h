@@ -3,9 +3,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/units.h"
@@ -37,13 +39,14 @@ struct Statistics {
 
   /// Counts an error reply by its code, the first word of `text`.
   void count_error(std::string_view text);
-  std::map<std::string, std::uint64_t> errors() const;
+  using ErrorCounts = std::map<std::string, std::uint64_t, std::less<>>;
+  ErrorCounts errors() const;
   /// CONFIG RESETSTAT.
   void reset();
 
  private:
   mutable std::mutex error_mutex_;
-  std::map<std::string, std::uint64_t> errors_;  // guarded by error_mutex_
+  ErrorCounts errors_;  // guarded by error_mutex_
 };
 
 }  // namespace diskdb::command
