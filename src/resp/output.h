@@ -19,7 +19,8 @@ class Output {
 
   /// Room for at least `bytes` more at the returned address; follow with `advance`.
   char* reserve(std::size_t bytes) {
-    if (static_cast<std::size_t>(limit_ - end_) < bytes) [[unlikely]] grow(bytes);
+    if (static_cast<std::size_t>(limit_ - end_) < bytes) [[unlikely]]
+      grow(bytes);
     return end_;
   }
   /// Requires: `bytes` were reserved and written.
