@@ -68,7 +68,7 @@ class Access {
   void begin(std::uint32_t db, Millis now);
   /// Takes the shard if it is free or already held here. Never waits.
   bool try_hold(Shard& shard);
-  /// As try_hold, but spins a little if nothing else is held.
+  /// As try_hold, but spins a little. Requires: `shard` lies behind all shards held (I2).
   bool spin_hold(Shard& shard);
   /// Waits. Requires: `shard` lies behind all shards held (I2).
   void hold(Shard& shard);
@@ -146,23 +146,26 @@ class Access {
   Table& table(Shard& shard, std::uint32_t db) { return *shard.tables[db]; }
 
  private:
+  /// A run of bytes for the log: of a request, or of effects_ (raw null, from `offset` on).
   struct Part {
-    const char* raw;      ///< null: in effects_ from `offset` on
+    std::uint32_t db;
+    const char* raw;
     std::size_t offset;
     std::size_t size;
   };
 
+  class Change;
+
   Shard& held_shard_of(const Key& key);
-  Table& table_of(std::uint32_t db, const Key& key);
-  Record* find_live(std::uint32_t db, const Key& key, Table::Slot** slot);
-  void expire_now(std::uint32_t db, Table& table, const Key& key, Table::Slot* slot);
-  void put(std::uint32_t db, const Key& key, Record* fresh, Expiry expiry);
-  Record* store(Table& table, const Key& key, Table::Slot* slot, Record* record,
-                std::size_t bytes_before, bool had_expiry);
-  void note_edit(Shard& shard, Record* record);
-  void emit(std::initializer_list<Bytes> words);
+  enum class Purpose : std::uint8_t { kRead, kWrite };
+  Table::Slot* find_live(Shard& shard, std::uint32_t db, const Key& key, Purpose purpose);
+  void expire_now(Shard& shard, std::uint32_t db, const Key& key, Table::Slot* slot);
+  template <typename Create, typename Overwrite>
+  void put(const Key& key, Expiry expiry, Create create, Overwrite overwrite);
+  void emit(std::uint32_t db, std::initializer_list<Bytes> words);
   void emit_set(const Key& key, const Record& record);
   void append_part(Part part);
+  void append_encoded(std::uint32_t db, std::span<const Bytes> words);
 
   Keyspace& keyspace_;
   std::uint32_t db_ = 0;
@@ -177,6 +180,8 @@ class Access {
   bool counts_hits_ = false;
   bool touches_ = true;
   bool has_edited_ = false;
+  bool is_replaying_ = false;
+  bool is_logging_ = false;
   std::size_t effect_count_ = 0;       ///< of the current command
   std::size_t command_first_part_ = 0;
   std::uint64_t edit_count_ = 0;

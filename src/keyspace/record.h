@@ -57,6 +57,8 @@ class Record {
   static Record* create(const Key& key, Bytes value);
   static Record* create_integer(const Key& key, std::int64_t value);
   static Record* create_shared(const Key& key, SharedBytes value);
+  /// What `source` holds, its expiry too, under another key; large values by reference.
+  static Record* copy_as(const Key& key, const Record& source);
   static void destroy(Record* record);
 
   Record(const Record&) = delete;
@@ -73,7 +75,7 @@ class Record {
   std::int64_t integer() const;      ///< Requires: encoding() == kInteger.
   void set_integer(std::int64_t value);
   Bytes value_bytes() const;          ///< Requires: kInline or kShared.
-  const SharedBytes& shared() const;  ///< Requires: kShared.
+  SharedBytes shared() const;  ///< One more holder of the value. Requires: kShared.
 
   bool has_expiry() const { return (flags_ & kHasExpiry) != 0; }
   /// Milliseconds since the epoch. Requires: has_expiry().
@@ -93,6 +95,7 @@ class Record {
   std::size_t allocated_bytes() const;
 
   // Edits that may move the record: the result is the record from now on, `record` is gone.
+  // `value` must not lie in the record itself.
   static Record* with_string(Record* record, Bytes value);
   static Record* with_integer(Record* record, std::int64_t value);
   static Record* with_shared(Record* record, SharedBytes value);
@@ -106,9 +109,10 @@ class Record {
   Record() = default;
   ~Record() = default;
 
-  struct Shape;
-  static Record* allocate(const Shape& shape);
-  static Record* reshape(Record* record, const Shape& shape);
+  static Record* create_bare(const Key& key, Encoding encoding, std::size_t value_size);
+  static Record* allocate(std::size_t body_bytes);
+  void take_header(const Record& other);
+  static Record* reshape(Record* record, bool has_expiry, std::size_t value_size);
   void set_flag(Flag flag, bool on) {
     flags_ = static_cast<std::uint8_t>(on ? flags_ | flag : flags_ & ~flag);
   }
@@ -116,6 +120,9 @@ class Record {
   const char* body() const { return reinterpret_cast<const char*>(this + 1); }
   std::size_t key_offset() const { return has_expiry() ? 8 : 0; }
   std::size_t value_offset() const { return key_offset() + key_size_; }
+  char* value_place() { return body() + value_offset(); }
+  std::uintptr_t word_at(std::size_t offset) const;
+  void set_word_at(std::size_t offset, std::uintptr_t word);
   void drop_shared_value();
 
   std::uint32_t epoch_ = 0;

@@ -146,6 +146,7 @@ class Table {
 
 template <typename Visit>
 std::uint64_t Table::scan_step(std::uint32_t slot_wanted, std::uint64_t position, Visit visit) const {
+  if (count_ == 0) return kScanEnd;
   const std::size_t index = bucket_index(scan_position(position));
   for (const Bucket* b = &bucket(index); b != nullptr; b = b->overflow) {
     for (const Slot slot : b->slots) {
@@ -162,7 +163,7 @@ std::uint64_t Table::scan_step(std::uint32_t slot_wanted, std::uint64_t position
 
 template <typename Visit>
 void Table::for_each(Visit visit) const {
-  for (std::size_t i = 0; i < bucket_count_; ++i) {
+  for (std::size_t i = 0; i < bucket_count_ && !segments_.empty(); ++i) {
     for (const Bucket* b = &bucket(i); b != nullptr; b = b->overflow) {
       for (const Slot slot : b->slots) {
         if (slot == 0) break;

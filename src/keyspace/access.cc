@@ -1,0 +1,502 @@
+#include "keyspace/access.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/number.h"
+#include "resp/encode.h"
+
+namespace diskdb::keyspace {
+namespace {
+
+constexpr std::size_t kIntegerTextMax = 20;  // longer texts are no 64-bit integers
+
+std::uint32_t access_seconds(Millis now) {
+  return static_cast<std::uint32_t>(now.count / 1000) & 0xFFFFFF;
+}
+
+/// A number as text, for a word of a command.
+class NumberText {
+ public:
+  explicit NumberText(std::int64_t value) : size_(format_integer(text_, value)) {}
+  operator Bytes() const { return {text_, size_}; }
+
+ private:
+  IntegerText text_;
+  std::size_t size_;
+};
+
+}  // namespace
+
+/// One change to one table: marks the shard as edited, and accounts what the table costs more or less.
+class Access::Change {
+ public:
+  Change(Access& access, Shard& shard, Table& table)
+      : access_(access), table_(table), bytes_before_(table.allocated_bytes()) {
+    shard.is_edited = true;
+  }
+  Change(const Change&) = delete;
+  Change& operator=(const Change&) = delete;
+  ~Change() {
+    access_.bytes_delta_ += static_cast<std::int64_t>(table_.allocated_bytes()) -
+                            static_cast<std::int64_t>(bytes_before_);
+  }
+  void stamp(Record* record) const {
+    record->set_epoch(access_.keyspace_.epoch());
+    record->set_accessed_at(access_seconds(access_.now_));
+  }
+
+ private:
+  Access& access_;
+  Table& table_;
+  std::size_t bytes_before_;
+};
+
+// ---- Holding
+
+void Access::begin(std::uint32_t db, Millis now) {
+  ASSERT(!holds_any());
+  db_ = db;
+  now_ = now;
+  visible_after_ = 0;
+  is_replaying_ = keyspace_.is_replaying.load(std::memory_order_relaxed);
+  is_logging_ = keyspace_.log() != nullptr && !is_replaying_;
+}
+
+bool Access::try_hold(Shard& shard) {
+  if (shard.lock.try_lock()) {
+    held_.push_back(&shard);
+    return true;
+  }
+  return holds_all_ || std::find(held_.begin(), held_.end(), &shard) != held_.end();
+}
+
+bool Access::spin_hold(Shard& shard) {
+  if (try_hold(shard)) return true;
+  ASSERT_SLOW(held_.empty() || held_.back()->index < shard.index);  // I2
+  if (!shard.lock.spin_lock()) return false;
+  held_.push_back(&shard);
+  return true;
+}
+
+void Access::hold(Shard& shard) {
+  if (try_hold(shard)) return;
+  ASSERT(held_.empty() || held_.back()->index < shard.index);  // I2
+  shard.lock.lock();
+  held_.push_back(&shard);
+}
+
+void Access::hold_all() {
+  ASSERT(!holds_any());
+  for (Shard& shard : keyspace_.shards()) shard.lock.lock();
+  holds_all_ = true;
+}
+
+void Access::release() {
+  log::Offset end = 0;
+  if (!parts_.empty()) {
+    for (std::size_t i = 0; i < parts_.size();) {
+      frame_.clear();
+      const std::uint32_t db = parts_[i].db;
+      for (; i < parts_.size() && parts_[i].db == db; ++i) {
+        const Part& part = parts_[i];
+        frame_.push_back(part.raw != nullptr ? Bytes(part.raw, part.size)
+                                             : effects_.view().substr(part.offset, part.size));
+      }
+      end = keyspace_.log()->append(db, frame_);
+    }
+    parts_.clear();
+    effects_.clear();
+  }
+  const auto leave = [&](Shard& shard) {
+    if (shard.is_edited) {
+      shard.is_edited = false;
+      shard.last_offset = std::max(shard.last_offset, end);
+    }
+    visible_after_ = std::max(visible_after_, shard.last_offset);
+    shard.lock.unlock();
+  };
+  if (holds_all_) {
+    for (Shard& shard : keyspace_.shards()) leave(shard);
+  } else {
+    for (Shard* shard : held_) leave(*shard);
+  }
+  held_.clear();
+  holds_all_ = false;
+  if (bytes_delta_ != 0) keyspace_.account(std::exchange(bytes_delta_, 0));
+  if (hits_ != 0) {
+    keyspace_.hit_count.fetch_add(std::exchange(hits_, 0), std::memory_order_relaxed);
+  }
+  if (misses_ != 0) {
+    keyspace_.miss_count.fetch_add(std::exchange(misses_, 0), std::memory_order_relaxed);
+  }
+}
+
+void Access::begin_command(std::span<const Bytes> words, Bytes raw, Logged logged, bool is_read,
+                           bool touches) {
+  words_ = words;
+  raw_ = raw;
+  logged_ = logged;
+  counts_hits_ = is_read;
+  touches_ = touches;
+  has_edited_ = false;
+  effect_count_ = 0;
+  command_first_part_ = parts_.size();
+}
+
+void Access::end_command() {
+  if (!has_edited_ || !is_logging_) return;
+  if (logged_ == Logged::kVerbatim) {
+    if (!raw_.empty()) {
+      append_part({.db = db_, .raw = raw_.data(), .offset = 0, .size = raw_.size()});
+    } else {
+      append_encoded(db_, words_);
+    }
+    return;
+  }
+  if (effect_count_ < 2) return;
+  // Several commands that must be applied together, or not at all.
+  const std::size_t first = effects_.size();
+  const Bytes multi = "MULTI";
+  const Bytes exec = "EXEC";
+  resp::append_command(effects_, {&multi, 1});
+  const Part opening{.db = db_, .raw = nullptr, .offset = first, .size = effects_.size() - first};
+  parts_.insert(parts_.begin() + static_cast<std::ptrdiff_t>(command_first_part_), opening);
+  append_encoded(db_, {&exec, 1});
+}
+
+void Access::append_part(Part part) {
+  if (!parts_.empty()) {
+    Part& last = parts_.back();
+    const bool continues = last.db == part.db &&
+                           (part.raw != nullptr ? last.raw != nullptr && last.raw + last.size == part.raw
+                                                : last.raw == nullptr &&
+                                                      last.offset + last.size == part.offset);
+    // end_command() may have to put a MULTI between this command's effects and the one before.
+    if (continues && (part.raw != nullptr || parts_.size() > command_first_part_)) {
+      last.size += part.size;
+      return;
+    }
+  }
+  parts_.push_back(part);
+}
+
+void Access::append_encoded(std::uint32_t db, std::span<const Bytes> words) {
+  if (!is_logging_) return;
+  const std::size_t begin = effects_.size();
+  resp::append_command(effects_, words);
+  append_part({.db = db, .raw = nullptr, .offset = begin, .size = effects_.size() - begin});
+}
+
+// ---- Reading
+
+Shard& Access::held_shard_of(const Key& key) {
+  Shard& shard = keyspace_.shard_of(key.slot);
+  ASSERT_SLOW(holds_all_ || std::find(held_.begin(), held_.end(), &shard) != held_.end());  // I1
+  return shard;
+}
+
+bool Access::is_expired(const Record& record) const {
+  return record.has_expiry() && !is_replaying_ && record.expiry() <= now_;
+}
+
+Table::Slot* Access::find_live(Shard& shard, std::uint32_t db, const Key& key, Purpose purpose) {
+  Table::Slot* slot = shard.tables[db]->find_slot(key);
+  if (slot == nullptr || !is_expired(*Table::record_in(*slot))) [[likely]] return slot;
+  // A write in progress was admitted, so its room in the log is there even if expiry rests by now.
+  if (purpose == Purpose::kWrite ||
+      !keyspace_.is_expiry_resting.load(std::memory_order_relaxed)) {
+    expire_now(shard, db, key, slot);
+  }
+  return nullptr;
+}
+
+void Access::expire_now(Shard& shard, std::uint32_t db, const Key& key, Table::Slot* slot) {
+  Table& table = *shard.tables[db];
+  const Change change(*this, shard, table);
+  const Bytes words[] = {"DEL", key.bytes};
+  append_encoded(db, words);
+  table.erase(key, slot);
+  keyspace_.expired_key_count.fetch_add(1, std::memory_order_relaxed);
+}
+
+const Record* Access::find(std::uint32_t db, const Key& key) {
+  Table::Slot* slot = find_live(held_shard_of(key), db, key, Purpose::kRead);
+  if (counts_hits_) ++(slot != nullptr ? hits_ : misses_);
+  if (slot == nullptr) return nullptr;
+  Record* record = Table::record_in(*slot);
+  const std::uint32_t seconds = access_seconds(now_);
+  if (touches_ && record->accessed_at() != seconds) record->set_accessed_at(seconds);
+  return record;
+}
+
+Answer<const Record*> Access::find(const Key& key, Type type) {
+  const Record* record = find(db_, key);
+  if (record != nullptr && record->type() != type) return Refusal::kWrongType;
+  return record;
+}
+
+const Record* Access::peek(const Key& key) {
+  Table::Slot* slot = find_live(held_shard_of(key), db_, key, Purpose::kRead);
+  return slot == nullptr ? nullptr : Table::record_in(*slot);
+}
+
+const Record* Access::peek_expired(std::uint32_t db, const Key& key) {
+  return held_shard_of(key).tables[db]->find(key);
+}
+
+// ---- The funnel
+
+void Access::log_by_effect() {
+  ASSERT(!has_edited_);
+  logged_ = Logged::kByEffect;
+}
+
+void Access::log_verbatim() {
+  ASSERT(!has_edited_);
+  logged_ = Logged::kVerbatim;
+}
+
+void Access::emit(std::uint32_t db, std::initializer_list<Bytes> words) {
+  has_edited_ = true;
+  ++edit_count_;
+  if (logged_ == Logged::kVerbatim || !is_logging_) return;
+  ++effect_count_;
+  ASSERT(db == db_);
+  append_encoded(db_, {words.begin(), words.size()});
+}
+
+void Access::emit_set(const Key& key, const Record& record) {
+  if (logged_ == Logged::kVerbatim || !is_logging_) return emit(db_, {});
+  IntegerText scratch;
+  const Bytes value = text_of(record.string(), scratch);
+  if (record.has_expiry()) {
+    emit(db_, {"SET", key.bytes, value, "PXAT", NumberText(record.expiry().count)});
+  } else {
+    emit(db_, {"SET", key.bytes, value});
+  }
+}
+
+template <typename Create, typename Overwrite>
+void Access::put(const Key& key, Expiry expiry, Create create, Overwrite overwrite) {
+  Shard& shard = held_shard_of(key);
+  Table& table = *shard.tables[db_];
+  Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite);
+  const Change change(*this, shard, table);
+  Record* record;
+  if (slot == nullptr) {
+    record = create();
+    if (expiry.is_at()) record = Record::with_expiry(record, expiry.when());
+    change.stamp(record);
+    table.insert(key, record);
+  } else {
+    record = Table::record_in(*slot);
+    const std::size_t bytes_before = record->allocated_bytes();
+    const bool had_expiry = record->has_expiry();
+    record = overwrite(record);
+    record->set_raw(false);
+    if (expiry.is_at()) {
+      record = Record::with_expiry(record, expiry.when());
+    } else if (had_expiry && !expiry.is_keep()) {
+      record = Record::with_expiry(record, std::nullopt);
+    }
+    change.stamp(record);
+    table.replace(slot, record, bytes_before, had_expiry);
+  }
+  emit_set(key, *record);
+}
+
+void Access::set_string(const Key& key, Bytes value, Expiry expiry) {
+  if (value.size() <= kIntegerTextMax && !value.empty() && value[0] <= '9') {
+    if (const auto integer = parse_integer(value)) return set_integer(key, *integer, expiry);
+  }
+  put(
+      key, expiry, [&] { return Record::create(key, value); },
+      [&](Record* record) { return Record::with_string(record, value); });
+}
+
+void Access::set_integer(const Key& key, std::int64_t value, Expiry expiry) {
+  put(
+      key, expiry, [&] { return Record::create_integer(key, value); },
+      [&](Record* record) { return Record::with_integer(record, value); });
+}
+
+void Access::set_shared(const Key& key, SharedBytes value, Expiry expiry) {
+  if (value.size() <= kInlineBytesMax) return set_string(key, value.view(), expiry);
+  put(
+      key, expiry, [&] { return Record::create_shared(key, std::move(value)); },
+      [&](Record* record) { return Record::with_shared(record, std::move(value)); });
+}
+
+char* Access::edit_string(const Key& key, std::size_t size) {
+  ASSERT(logged_ == Logged::kVerbatim);
+  Shard& shard = held_shard_of(key);
+  Table& table = *shard.tables[db_];
+  Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite);
+  const Change change(*this, shard, table);
+  if (slot == nullptr) {
+    table.insert(key, Record::create(key, {}));
+    slot = table.find_slot(key);
+  }
+  Record* record = Table::record_in(*slot);
+  ASSERT(record->type() == Type::kString);
+  const std::size_t bytes_before = record->allocated_bytes();
+  const bool had_expiry = record->has_expiry();
+  char* bytes = nullptr;
+  record = Record::with_writable(record, size, &bytes);
+  change.stamp(record);
+  table.replace(slot, record, bytes_before, had_expiry);
+  emit(db_, {});
+  return bytes;
+}
+
+bool Access::erase(std::uint32_t db, const Key& key) {
+  Shard& shard = held_shard_of(key);
+  Table::Slot* slot = find_live(shard, db, key, Purpose::kWrite);
+  if (slot == nullptr) return false;
+  const Change change(*this, shard, *shard.tables[db]);
+  emit(db, {"DEL", key.bytes});
+  shard.tables[db]->erase(key, slot);
+  return true;
+}
+
+void Access::set_expiry(const Key& key, Millis when) {
+  Shard& shard = held_shard_of(key);
+  Table& table = *shard.tables[db_];
+  Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite);
+  ASSERT(slot != nullptr);
+  const Change change(*this, shard, table);
+  Record* record = Table::record_in(*slot);
+  const std::size_t bytes_before = record->allocated_bytes();
+  const bool had_expiry = record->has_expiry();
+  record = Record::with_expiry(record, when);
+  change.stamp(record);
+  table.replace(slot, record, bytes_before, had_expiry);
+  emit(db_, {"PEXPIREAT", key.bytes, NumberText(when.count)});
+}
+
+bool Access::clear_expiry(const Key& key) {
+  Shard& shard = held_shard_of(key);
+  Table& table = *shard.tables[db_];
+  Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite);
+  if (slot == nullptr || !Table::record_in(*slot)->has_expiry()) return false;
+  const Change change(*this, shard, table);
+  Record* record = Table::record_in(*slot);
+  const std::size_t bytes_before = record->allocated_bytes();
+  record = Record::with_expiry(record, std::nullopt);
+  change.stamp(record);
+  table.replace(slot, record, bytes_before, true);
+  emit(db_, {"PERSIST", key.bytes});
+  return true;
+}
+
+void Access::rename(const Key& from, const Key& to) {
+  Shard& source_shard = held_shard_of(from);
+  Table& source = *source_shard.tables[db_];
+  Table::Slot* slot = find_live(source_shard, db_, from, Purpose::kWrite);
+  ASSERT(slot != nullptr && from.bytes != to.bytes);
+  Shard& target_shard = held_shard_of(to);
+  Table& target = *target_shard.tables[db_];
+  // Two changes on one table would count each other's bytes: they follow one another.
+  Record* record = nullptr;
+  {
+    const Change change(*this, source_shard, source);
+    record = source.extract(from, slot);
+  }
+  const Change change(*this, target_shard, target);
+  Record* renamed = Record::copy_as(to, *record);
+  Record::destroy(record);
+  if (Table::Slot* old = target.find_slot(to)) target.erase(to, old);
+  change.stamp(renamed);
+  target.insert(to, renamed);
+  emit(db_, {"RENAME", from.bytes, to.bytes});
+}
+
+void Access::copy(const Key& from, std::uint32_t to_db, const Key& to) {
+  Shard& source_shard = held_shard_of(from);
+  Table::Slot* slot = find_live(source_shard, db_, from, Purpose::kWrite);
+  ASSERT(slot != nullptr);
+  Record* copied = Record::copy_as(to, *Table::record_in(*slot));
+  Shard& target_shard = held_shard_of(to);
+  Table& target = *target_shard.tables[to_db];
+  const Change change(*this, target_shard, target);
+  if (Table::Slot* old = target.find_slot(to)) target.erase(to, old);
+  change.stamp(copied);
+  target.insert(to, copied);
+  emit(db_, {"COPY", from.bytes, to.bytes, "DB", NumberText(to_db), "REPLACE"});
+}
+
+void Access::move(const Key& key, std::uint32_t to_db) {
+  ASSERT(to_db != db_);
+  Shard& shard = held_shard_of(key);
+  Table& source = *shard.tables[db_];
+  Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite);
+  ASSERT(slot != nullptr);
+  Table& target = *shard.tables[to_db];
+  if (Table::Slot* expired = target.find_slot(key)) expire_now(shard, to_db, key, expired);
+  const Change leaving(*this, shard, source);
+  const Change arriving(*this, shard, target);
+  Record* record = source.extract(key, slot);
+  arriving.stamp(record);
+  target.insert(key, record);
+  emit(db_, {"MOVE", key.bytes, NumberText(to_db)});
+}
+
+void Access::flush(std::optional<std::uint32_t> db) {
+  ASSERT(holds_all_);
+  for (Shard& shard : keyspace_.shards()) {
+    for (std::uint32_t i = 0; i < keyspace_.database_count(); ++i) {
+      if (db && *db != i) continue;
+      std::unique_ptr<Table>& table = shard.tables[i];
+      shard.is_edited = true;
+      if (table->allocated_bytes() == 0) continue;
+      bytes_delta_ -= static_cast<std::int64_t>(table->allocated_bytes());
+      keyspace_.detach(std::exchange(table, keyspace_.make_table()));
+    }
+  }
+  if (db) {
+    ASSERT(*db == db_);
+    emit(db_, {"FLUSHDB"});
+  } else {
+    emit(db_, {"FLUSHALL"});
+  }
+}
+
+void Access::swap(std::uint32_t a, std::uint32_t b) {
+  ASSERT(holds_all_);
+  for (Shard& shard : keyspace_.shards()) {
+    std::swap(shard.tables[a], shard.tables[b]);
+    shard.is_edited = true;
+  }
+  emit(db_, {"SWAPDB", NumberText(a), NumberText(b)});
+}
+
+std::size_t Access::expire_some(Shard& shard, std::uint32_t db, std::size_t* cursor,
+                                std::size_t buckets_max) {
+  if (is_replaying_ || keyspace_.is_expiry_resting.load(std::memory_order_relaxed)) return 0;
+  Table& table = *shard.tables[db];
+  expired_.clear();
+  table.find_expired(cursor, buckets_max, now_, &expired_);
+  for (const Record* record : expired_) {
+    const Key expired = key(record->key());
+    expire_now(shard, db, expired, table.find_slot(expired));
+  }
+  return expired_.size();
+}
+
+// ---- The whole keyspace
+
+std::size_t Access::key_count(std::uint32_t db) { return database_stats(db).keys; }
+
+DatabaseStats Access::database_stats(std::uint32_t db) {
+  ASSERT(holds_all_);
+  DatabaseStats stats;
+  for (Shard& shard : keyspace_.shards()) {
+    stats.keys += shard.tables[db]->count();
+    stats.expiring += shard.tables[db]->expiring_count();
+  }
+  return stats;
+}
+
+}  // namespace diskdb::keyspace

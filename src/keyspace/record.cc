@@ -1,0 +1,291 @@
+#include "keyspace/record.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "base/assert.h"
+#include "base/number.h"
+
+namespace diskdb::keyspace {
+namespace {
+
+constexpr std::size_t kWordBytes = sizeof(std::uintptr_t);
+constexpr std::size_t kGrowthBytesMax = 1024 * 1024;
+
+/// The allocator's size class for `bytes`: what it would hand out anyway is capacity.
+std::size_t size_class(std::size_t bytes) {
+  if (bytes <= 128) return (bytes + 15) & ~std::size_t{15};
+  const std::size_t spacing = std::bit_floor(bytes - 1) / 4;
+  return (bytes + spacing - 1) / spacing * spacing;
+}
+
+Bytes view_of_word(std::uintptr_t word) {
+  SharedBytes bytes = SharedBytes::from_word(word);
+  const Bytes view = bytes.view();
+  bytes.release_word();
+  return view;
+}
+
+std::size_t cost_of_word(std::uintptr_t word) {
+  SharedBytes bytes = SharedBytes::from_word(word);
+  const std::size_t cost = bytes.allocated_bytes();
+  bytes.release_word();
+  return cost;
+}
+
+}  // namespace
+
+Bytes text_of(const StringView& value, IntegerText& scratch) {
+  if (!value.is_integer) return value.bytes;
+  return {scratch, format_integer(scratch, value.integer)};
+}
+
+void Record::take_header(const Record& other) {
+  epoch_ = other.epoch_;
+  access_ = other.access_;
+  flags_ = other.flags_;
+  type_ = other.type_;
+  encoding_ = other.encoding_;
+}
+
+Record* Record::allocate(std::size_t body_bytes) {
+  const std::size_t total = size_class(sizeof(Record) + body_bytes);
+  void* memory = std::malloc(total);
+  ASSERT(memory != nullptr);
+  auto* record = new (memory) Record();
+  ASSERT(total - sizeof(Record) <= UINT16_MAX);
+  record->capacity_ = static_cast<std::uint16_t>(total - sizeof(Record));
+  return record;
+}
+
+Record* Record::create_bare(const Key& key, Encoding encoding, std::size_t value_size) {
+  const bool is_long = key.bytes.size() > kInlineKeyBytesMax;
+  const std::size_t key_size = is_long ? kWordBytes : key.bytes.size();
+  Record* record = allocate(key_size + value_size);
+  record->key_size_ = static_cast<std::uint16_t>(key_size);
+  record->value_size_ = static_cast<std::uint16_t>(value_size);
+  record->encoding_ = static_cast<std::uint8_t>(encoding);
+  if (is_long) {
+    record->set_flag(kLongKey, true);
+    record->set_word_at(0, SharedBytes::copy_of(key.bytes).release_word());
+  } else {
+    std::memcpy(record->body(), key.bytes.data(), key_size);
+  }
+  return record;
+}
+
+Record* Record::create(const Key& key, Bytes value) {
+  if (value.size() > kInlineBytesMax) return create_shared(key, SharedBytes::copy_of(value));
+  Record* record = create_bare(key, Encoding::kInline, value.size());
+  if (!value.empty()) std::memcpy(record->value_place(), value.data(), value.size());
+  return record;
+}
+
+Record* Record::create_integer(const Key& key, std::int64_t value) {
+  Record* record = create_bare(key, Encoding::kInteger, sizeof value);
+  record->set_integer(value);
+  return record;
+}
+
+Record* Record::create_shared(const Key& key, SharedBytes value) {
+  Record* record = create_bare(key, Encoding::kShared, kWordBytes);
+  record->set_word_at(record->value_offset(), value.release_word());
+  return record;
+}
+
+void Record::destroy(Record* record) {
+  record->drop_shared_value();
+  if ((record->flags_ & kLongKey) != 0) SharedBytes::from_word(record->word_at(record->key_offset()));
+  record->~Record();
+  std::free(record);
+}
+
+std::uintptr_t Record::word_at(std::size_t offset) const {
+  std::uintptr_t word;
+  std::memcpy(&word, body() + offset, sizeof word);
+  return word;
+}
+
+void Record::set_word_at(std::size_t offset, std::uintptr_t word) {
+  std::memcpy(body() + offset, &word, sizeof word);
+}
+
+void Record::drop_shared_value() {
+  if (encoding() == Encoding::kShared) SharedBytes::from_word(word_at(value_offset()));
+}
+
+Bytes Record::key() const {
+  if ((flags_ & kLongKey) != 0) [[unlikely]] return view_of_word(word_at(key_offset()));
+  return {body() + key_offset(), key_size_};
+}
+
+StringView Record::string() const {
+  if (encoding() == Encoding::kInteger) return {.is_integer = true, .integer = integer(), .bytes = {}};
+  return {.is_integer = false, .integer = 0, .bytes = value_bytes()};
+}
+
+std::size_t Record::string_length() const {
+  if (encoding() != Encoding::kInteger) return value_bytes().size();
+  char text[24];
+  return format_integer(text, integer());
+}
+
+std::int64_t Record::integer() const {
+  ASSERT_SLOW(encoding() == Encoding::kInteger);
+  std::int64_t value;
+  std::memcpy(&value, body() + value_offset(), sizeof value);
+  return value;
+}
+
+void Record::set_integer(std::int64_t value) {
+  ASSERT_SLOW(encoding() == Encoding::kInteger);
+  std::memcpy(value_place(), &value, sizeof value);
+}
+
+Bytes Record::value_bytes() const {
+  ASSERT_SLOW(encoding() != Encoding::kInteger);
+  if (encoding() == Encoding::kShared) return view_of_word(word_at(value_offset()));
+  return {body() + value_offset(), value_size_};
+}
+
+SharedBytes Record::shared() const {
+  ASSERT(encoding() == Encoding::kShared);
+  SharedBytes held = SharedBytes::from_word(word_at(value_offset()));
+  SharedBytes another = held;
+  held.release_word();
+  return another;
+}
+
+Millis Record::expiry() const {
+  ASSERT_SLOW(has_expiry());
+  std::int64_t when;
+  std::memcpy(&when, body(), sizeof when);
+  return {when};
+}
+
+std::size_t Record::allocated_bytes() const {
+  std::size_t bytes = sizeof(Record) + capacity_;
+  if (encoding() == Encoding::kShared) bytes += cost_of_word(word_at(value_offset()));
+  if ((flags_ & kLongKey) != 0) bytes += cost_of_word(word_at(key_offset()));
+  return bytes;
+}
+
+// Expiry, key and value lie one behind the other, so whether the record stays or moves, key and value
+// travel as one run. A record that would use less than half of its allocation moves to a smaller one.
+Record* Record::reshape(Record* record, bool has_expiry, std::size_t value_size) {
+  const std::size_t key_offset = has_expiry ? 8 : 0;
+  const std::size_t body_bytes = key_offset + record->key_size_ + value_size;
+  const std::size_t run_bytes =
+      record->key_size_ + std::min<std::size_t>(record->value_size_, value_size);
+  const bool fits = body_bytes <= record->capacity_ &&
+                    (sizeof(Record) + body_bytes) * 2 >= sizeof(Record) + record->capacity_;
+  Record* result = record;
+  if (!fits) {
+    result = allocate(body_bytes);
+    result->take_header(*record);
+    result->key_size_ = record->key_size_;
+    if (has_expiry && record->has_expiry()) std::memcpy(result->body(), record->body(), 8);
+  }
+  if (!fits || key_offset != record->key_offset()) {
+    std::memmove(result->body() + key_offset, record->body() + record->key_offset(), run_bytes);
+  }
+  result->set_flag(kHasExpiry, has_expiry);
+  result->value_size_ = static_cast<std::uint16_t>(value_size);
+  if (result != record) {
+    record->~Record();
+    std::free(record);
+  }
+  return result;
+}
+
+Record* Record::with_string(Record* record, Bytes value) {
+  if (value.size() > kInlineBytesMax) return with_shared(record, SharedBytes::copy_of(value));
+  record->drop_shared_value();
+  record->encoding_ = static_cast<std::uint8_t>(Encoding::kInline);
+  record = reshape(record, record->has_expiry(), value.size());
+  if (!value.empty()) std::memcpy(record->value_place(), value.data(), value.size());
+  return record;
+}
+
+Record* Record::with_integer(Record* record, std::int64_t value) {
+  if (record->encoding() != Encoding::kInteger) {
+    record->drop_shared_value();
+    record->encoding_ = static_cast<std::uint8_t>(Encoding::kInteger);
+    record = reshape(record, record->has_expiry(), sizeof value);
+  }
+  record->set_integer(value);
+  return record;
+}
+
+Record* Record::with_shared(Record* record, SharedBytes value) {
+  record->drop_shared_value();
+  record->encoding_ = static_cast<std::uint8_t>(Encoding::kShared);
+  record = reshape(record, record->has_expiry(), kWordBytes);
+  record->set_word_at(record->value_offset(), value.release_word());
+  return record;
+}
+
+Record* Record::with_expiry(Record* record, std::optional<Millis> expiry) {
+  if (expiry.has_value() != record->has_expiry()) {
+    record = reshape(record, expiry.has_value(), record->value_size_);
+  }
+  if (expiry) std::memcpy(record->body(), &expiry->count, sizeof expiry->count);
+  return record;
+}
+
+Record* Record::copy_as(const Key& key, const Record& source) {
+  const bool is_shared = source.encoding() == Encoding::kShared;
+  Record* copy = create_bare(key, source.encoding(), source.value_size_);
+  if (is_shared) {
+    copy->set_word_at(copy->value_offset(), source.shared().release_word());
+  } else {
+    std::memcpy(copy->value_place(), source.body() + source.value_offset(), source.value_size_);
+  }
+  const bool is_long = (copy->flags_ & kLongKey) != 0;
+  copy->take_header(source);
+  copy->set_flag(kHasExpiry, false);
+  copy->set_flag(kLongKey, is_long);
+  return source.has_expiry() ? with_expiry(copy, source.expiry()) : copy;
+}
+
+Record* Record::with_writable(Record* record, std::size_t size, char** bytes) {
+  if (record->encoding() == Encoding::kInteger) {
+    IntegerText text;
+    const std::size_t length = format_integer(text, record->integer());
+    record = with_string(record, {text, length});
+  }
+  const Bytes before = record->value_bytes();
+  const std::size_t kept = std::min(before.size(), size);
+  record->set_raw(true);
+  if (record->encoding() == Encoding::kInline && size <= kInlineBytesMax) {
+    record = reshape(record, record->has_expiry(), size);
+    *bytes = record->value_place();
+  } else {
+    SharedBytes value;
+    if (record->encoding() == Encoding::kShared) {
+      value = SharedBytes::from_word(record->word_at(record->value_offset()));
+      record->set_word_at(record->value_offset(), 0);
+    }
+    if (!value || !value.is_unique() || value.capacity() < size) {
+      // What grew once grows again: leave room, as much as there is, up to a bound.
+      const std::size_t spare = kept > 0 && size > kept ? std::min(size, kGrowthBytesMax) : 0;
+      SharedBytes larger = SharedBytes::allocate(size, size + spare);
+      std::memcpy(larger.writable(), before.data(), kept);
+      value = std::move(larger);
+    }
+    value.set_size(size);
+    *bytes = value.writable();
+    if (record->encoding() != Encoding::kShared) {
+      record->encoding_ = static_cast<std::uint8_t>(Encoding::kShared);
+      record = reshape(record, record->has_expiry(), kWordBytes);
+    }
+    record->set_word_at(record->value_offset(), value.release_word());
+  }
+  if (size > kept) std::memset(*bytes + kept, 0, size - kept);
+  return record;
+}
+
+}  // namespace diskdb::keyspace
