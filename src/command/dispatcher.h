@@ -5,42 +5,83 @@
 // then the functions run in order and their frames reach the log in one append. Everything else runs alone.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "base/result.h"
 #include "command/command_table.h"
 #include "command/context.h"
 #include "command/services.h"
 #include "command/statistics.h"
+#include "io/random.h"
+#include "io/random.h"
 #include "keyspace/access.h"
 #include "resp/request.h"
 
 namespace diskdb::command {
 
 /// Threads: one per network thread (and one for replay).
+/// Invariant: between calls nothing is held.
 class Dispatcher {
  public:
-  explicit Dispatcher(Services& services) : services_(services), access_(services.keyspace) {}
+  /// Borrows `services` for its life.
+  explicit Dispatcher(Services& services)
+      : services_(services), access_(services.keyspace), random_(io::entropy()) {}
 
   struct Progress {
-    std::size_t done = 0;     ///< requests that have their reply
-    bool is_parked = false;   ///< the next request waits: run again after Session::wake()
-    log::Offset visible_after = 0;  ///< the replies may leave when the log is acknowledgeable up to here
+    std::size_t done = 0;           ///< requests that have their reply
+    bool is_parked = false;         ///< the next one waits: run again after Session::wake()
+    log::Offset visible_after = 0;  ///< replies may leave when the log is acknowledgeable up to here
   };
-  /// Runs `requests` in order, all at the instant `now`. Stops early when one must wait or the session closes.
+  /// Runs `requests` in order, all at the instant `now`. Stops early when one must wait, or when the
+  /// session closes. Borrows everything for the call.
   Progress run(Session& session, std::span<const resp::Request> requests, resp::Reply& reply,
                Millis now);
 
-  /// Runs a command read from the log: no gates, no expiry, nothing logged again.
+  /// Runs a command read from the log: no gates, no expiry, nothing logged again. `reply` is written
+  /// and of no interest. Errors: kCorrupt if the command is unknown here or refused.
   Status replay(Session& session, std::span<const Bytes> words, resp::Reply& reply, Millis now);
 
  private:
-  // ... dispatcher.cc
+  static constexpr std::size_t kGroupMax = 16;
+
+  /// A plain command of a group, looked up and hashed.
+  struct Plain {
+    const Row* row;
+    keyspace::Key key;
+    keyspace::Shard* shard;
+  };
+  enum class Held : std::uint8_t { kAll, kParked };
+
+  CommandContext context(Session& session, const Row& row, std::span<const Bytes> words,
+                         resp::Reply& reply);
+  std::size_t run_group(Session& session, std::span<const resp::Request> requests,
+                        resp::Reply& reply);
+  std::size_t find_group(std::span<const resp::Request> requests);
+  bool run_one(Session& session, const resp::Request& request, resp::Reply& reply);
+  void run_alone(CommandContext& cx, Bytes raw);
+  Held hold_keys(Session& session, const Row& row, std::span<const Bytes> words);
+  Outcome call(CommandContext& cx, Bytes raw, std::size_t words_of_name);
+  void answer_refusal(CommandContext& cx, Outcome outcome);
+  void refuse_unknown(std::span<const Bytes> words, resp::Reply& reply);
+  void park_on(Session& session, keyspace::Shard& shard);
+  void count_call(const Row& row);
+  void flush_counts();
+
   Services& services_;
   keyspace::Access access_;
+  io::Random random_;
+  std::array<Plain, kGroupMax> group_{};
   std::vector<keyspace::Key> keys_;
   std::vector<std::size_t> key_indices_;
+  std::vector<keyspace::Shard*> shards_;
+  resp::StringOutput silenced_;  ///< replies that CLIENT REPLY keeps back
+  log::Offset visible_after_ = 0;
+  const Row* counted_row_ = nullptr;  ///< calls not yet in the statistics
+  std::uint64_t counted_calls_ = 0;
+  std::uint64_t counted_commands_ = 0;
 };
 
 }  // namespace diskdb::command

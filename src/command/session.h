@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "base/units.h"
 #include "keyspace/shard.h"
@@ -20,6 +21,13 @@ enum class ReplyMode : std::uint8_t { kOn, kOff, kSkipNext, kSkipThis };
 /// lib_name, lib_version). `wake` may be called on any thread.
 class Session : public keyspace::Waker {
  public:
+  /// Its connection calls this before it goes: no wake() is under way or comes afterwards.
+  void unpark() {
+    if (parked_on != nullptr) std::exchange(parked_on, nullptr)->forget(*this);
+  }
+  keyspace::ShardLock* parked_on = nullptr;  ///< the dispatcher's
+  int park_count = 0;                        ///< how often the next request had to wait so far
+
   std::uint64_t id = 0;
   std::string address;        ///< "ip:port", immutable
   std::string local_address;  ///< immutable

@@ -1,0 +1,72 @@
+#include "command/gates.h"
+
+#include <string>
+
+#include "command/command_table.h"
+#include "command/config.h"
+#include "command/services.h"
+#include "command/statistics.h"
+
+namespace diskdb::command {
+namespace {
+
+constexpr std::size_t kQuotedBytesMax = 128;  // how much of the client's words an error repeats
+
+bool is_out_of_memory(const Services& services) {
+  const std::int64_t limit =
+      services.config.settings().maxmemory_bytes.load(std::memory_order_relaxed);
+  // The disk engine will move clean values out of memory instead (issue 3); until then it refuses too.
+  return limit > 0 && services.keyspace.allocated_bytes() > static_cast<std::uint64_t>(limit);
+}
+
+bool is_out_of_room(const Services& services) {
+  return services.log != nullptr && !services.log->has_room();
+}
+
+Outcome has_memory_to_write(CommandContext& cx) {
+  if (cx.row.has(Flag::kDenyOom) && is_out_of_memory(cx.services)) return Refusal::kOutOfMemory;
+  return Outcome::done();
+}
+
+Outcome has_room_in_log(CommandContext& cx) {
+  if (cx.services.log == nullptr) return Outcome::done();
+  if (!cx.row.has(Flag::kWrite) && !cx.row.has(Flag::kMayReplicate)) return Outcome::done();
+  if (!cx.services.log->has_room()) return Refusal::kMisconfDisk;
+  std::uint64_t bytes = 0;
+  for (const Bytes word : cx.words) bytes += word.size() + 32;
+  // Small requests fit into the spare by construction; a large one reserves its room now or not at all.
+  if (bytes > kFrameBytesReserved && !cx.services.log->reserve(bytes)) return Refusal::kMisconfDisk;
+  return Outcome::done();
+}
+
+constexpr Gate kGates[] = {has_right_word_count, has_memory_to_write, has_room_in_log};
+
+}  // namespace
+
+std::span<const Gate> gates() { return kGates; }
+
+bool is_anything_restricted(const Services& services) {
+  return is_out_of_room(services) || is_out_of_memory(services);
+}
+
+Outcome has_right_word_count(CommandContext& cx) {
+  if (cx.row.words.admits(cx.words.size())) return Outcome::done();
+  return cx.refuse("ERR wrong number of arguments for '" + full_name(cx.row) + "' command");
+}
+
+std::string unknown_command_text(std::span<const Bytes> words) {
+  std::string quoted;
+  for (const Bytes word : words.subspan(1)) {
+    if (quoted.size() >= kQuotedBytesMax) break;
+    quoted.append("'").append(word.substr(0, kQuotedBytesMax - quoted.size())).append("' ");
+  }
+  return "ERR unknown command '" + std::string(words[0].substr(0, kQuotedBytesMax)) +
+         "', with args beginning with: " + quoted;
+}
+
+std::string unknown_subcommand_text(const Row& container, Bytes name) {
+  return "ERR unknown subcommand '" + std::string(name.substr(0, kQuotedBytesMax)) + "'. Try " +
+         std::string(container.name) + " HELP.";
+}
+
+}  // namespace diskdb::command
