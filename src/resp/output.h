@@ -44,7 +44,7 @@ class Output {
 /// An Output in one string. For tests, replay and effects.
 class StringOutput final : public Output {
  public:
-  StringOutput() = default;
+  StringOutput() { end_ = limit_ = buffer_.data(); }
   StringOutput(const StringOutput&) = delete;
   StringOutput& operator=(const StringOutput&) = delete;
 
@@ -54,7 +54,7 @@ class StringOutput final : public Output {
 
  private:
   void grow(std::size_t bytes) override {
-    const std::size_t used = end_ == nullptr ? 0 : size();
+    const std::size_t used = size();
     buffer_.resize((used + bytes) * 2 + 64);
     end_ = buffer_.data() + used;
     limit_ = buffer_.data() + buffer_.size();

@@ -38,7 +38,8 @@ TEST(Reply, SaysEachThingInEachDialect) {
       {"bulk of ten", [](Reply& r) { r.bulk("0123456789"); }, "$10\r\n0123456789\r\n",
        "$10\r\n0123456789\r\n", "0123456789\n"},
       {"empty bulk", [](Reply& r) { r.bulk(Bytes()); }, "$0\r\n\r\n", "$0\r\n\r\n", "\n"},
-      {"bulk integer", [](Reply& r) { r.bulk_integer(100); }, "$3\r\n100\r\n", "$3\r\n100\r\n", "100\n"},
+      {"bulk integer", [](Reply& r) { r.bulk_integer(100); }, "$3\r\n100\r\n", "$3\r\n100\r\n",
+       "100\n"},
       {"null", [](Reply& r) { r.null(); }, "$-1\r\n", "_\r\n", "(nil)\n"},
       {"null array", [](Reply& r) { r.null_array(); }, "*-1\r\n", "_\r\n", "(nil)\n"},
       {"empty array", [](Reply& r) { r.array(0); }, "*0\r\n", "*0\r\n", "(empty array)\n\n"},
@@ -47,7 +48,8 @@ TEST(Reply, SaysEachThingInEachDialect) {
       {"map", [](Reply& r) { r.map(1), r.bulk("a"), r.integer(1); }, "*2\r\n$1\r\na\r\n:1\r\n",
        "%1\r\n$1\r\na\r\n:1\r\n", "a\n1\n\n"},
       {"empty map", [](Reply& r) { r.map(0); }, "*0\r\n", "%0\r\n", "(empty array)\n\n"},
-      {"set", [](Reply& r) { r.set(1), r.bulk("a"); }, "*1\r\n$1\r\na\r\n", "~1\r\n$1\r\na\r\n", "a\n\n"},
+      {"set", [](Reply& r) { r.set(1), r.bulk("a"); }, "*1\r\n$1\r\na\r\n", "~1\r\n$1\r\na\r\n",
+       "a\n\n"},
       {"push", [](Reply& r) { r.push(1), r.bulk("a"); }, "*1\r\n$1\r\na\r\n", ">1\r\n$1\r\na\r\n",
        "a\n\n"},
       {"real", [](Reply& r) { r.real(3.14); }, "$18\r\n3.1400000000000001\r\n",
@@ -112,6 +114,19 @@ TEST(Reply, PlainTextEndsArraysNestedInTheLastPlaceOnce) {
             "k\nERROR: X\n\n2\n");
 }
 
+TEST(StringOutput, IsEmptyBeforeItIsWrittenTo) {
+  StringOutput output;
+  EXPECT_EQ(output.view(), "");
+  output.clear();
+  EXPECT_EQ(output.size(), 0U);
+  output.append("abc");
+  output.append(std::string(1000, 'x'));
+  EXPECT_EQ(output.view(), "abc" + std::string(1000, 'x'));
+  output.clear();
+  output.append("d");
+  EXPECT_EQ(output.view(), "d");
+}
+
 /// Remembers what came by reference.
 class CountingOutput final : public Output {
  public:
@@ -147,7 +162,8 @@ TEST(Reply, SendsLargeValuesByReference) {
     Reply large_reply(large_output, dialect);
     large_reply.bulk(SharedBytes::copy_of(text));
     EXPECT_EQ(large_output.shared_count, 1);
-    EXPECT_EQ(large_output.taken(), (is_plain ? "" : "$16384\r\n") + text + (is_plain ? "\n" : "\r\n"));
+    EXPECT_EQ(large_output.taken(),
+              (is_plain ? "" : "$16384\r\n") + text + (is_plain ? "\n" : "\r\n"));
   }
 }
 

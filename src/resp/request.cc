@@ -64,7 +64,8 @@ ParseStatus RequestParser::parse(Bytes input, std::size_t requests_max) {
   Step step = Step::kMore;
   while (requests_.size() < requests_max) {
     if (stream_ == Stream::kUndecided) decide_stream(p, end);
-    if (stream_ == Stream::kResp && unfinished_.at == 0) {
+    const bool is_fresh = unfinished_.at == 0 && unfinished_.scanned == 0;
+    if (stream_ == Stream::kResp && is_fresh) {
       p = take_whole_arrays(p, end, requests_max);
       if (requests_.size() == requests_max) break;
     }

@@ -340,6 +340,14 @@ TEST(Request, SplitsAtRandomPointsChangeNothing) {
   }
 }
 
+// The place kept in the first request must not be taken for one in the line behind it.
+TEST(Request, AnUnfinishedRequestIsForgottenOnceItIsWhole) {
+  Feeder feeder;
+  feeder.feed("*");
+  feeder.feed("1\r\n$1\r\nA\r\n\n" + resp({"B"}));
+  EXPECT_EQ(feeder.outcome().requests, (std::vector<Words>{{"A"}, {"B"}}));
+}
+
 // One million words in pieces of 16 KB: were the request begun anew with each, this would take
 // minutes.
 TEST(Request, LargeRequestsInSmallPiecesTakeLinearTime) {

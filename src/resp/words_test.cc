@@ -47,8 +47,8 @@ TEST(Words, QuotesMayBeginInsideAWordAndEndIt) {
 }
 
 TEST(Words, UnbalancedQuotesAreRefused) {
-  for (const Bytes line : {"\"", "'", "\"a", "'a", "a\"", "\"a\"b", "'a'b", "\"a\"\"b\"", "\"a\\", "\"a\\\"",
-                           "'a\\'", "x \"a\"'b'"}) {
+  for (const Bytes line : {"\"", "'", "\"a", "'a", "a\"", "\"a\"b", "'a'b", "\"a\"\"b\"", "\"a\\",
+                           "\"a\\\"", "'a\\'", "x \"a\"'b'"}) {
     EXPECT_EQ(split(line), std::nullopt) << line;
   }
 }
