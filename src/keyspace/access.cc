@@ -93,6 +93,15 @@ void Access::hold_all() {
   holds_all_ = true;
 }
 
+void Access::let_go(Shard& shard) {
+  ASSERT(!holds_all_);
+  if (shard.is_edited) return;
+  const std::size_t erased_count = std::erase(held_, &shard);
+  ASSERT(erased_count == 1);
+  visible_after_ = std::max(visible_after_, shard.last_offset);
+  shard.lock.unlock();
+}
+
 void Access::release() {
   log::Offset end = 0;
   if (!parts_.empty()) {
@@ -239,6 +248,7 @@ Answer<const Record*> Access::find(const Key& key, Type type) {
 
 const Record* Access::peek(const Key& key) {
   Table::Slot* slot = find_live(held_shard_of(key), db_, key, Purpose::kRead);
+  if (counts_hits_) ++(slot != nullptr ? hits_ : misses_);
   return slot == nullptr ? nullptr : Table::record_in(*slot);
 }
 

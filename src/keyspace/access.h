@@ -74,6 +74,9 @@ class Access {
   void hold(Shard& shard);
   /// Takes all shards, waiting.
   void hold_all();
+  /// Lets go of one shard early, as a walk over many does (SCAN). Keeps it if it was edited: its frames are
+  /// not in the log yet. Requires: it is held, and not by hold_all().
+  void let_go(Shard& shard);
   bool holds_any() const { return !held_.empty() || holds_all_; }
   /// Appends the frames, notes the offset that replies must wait for, and lets go.
   void release();
@@ -95,7 +98,7 @@ class Access {
   const Record* find(std::uint32_t db, const Key& key);
   /// Refuses WRONGTYPE.
   Answer<const Record*> find(const Key& key, Type type);
-  /// As find, but neither counts a hit or miss nor refreshes the access time (OBJECT, TYPE, TTL...).
+  /// As find, but does not refresh the access time (OBJECT, TYPE, TTL...).
   const Record* peek(const Key& key);
   /// Also finds what has expired; changes nothing (DEBUG, SCAN).
   const Record* peek_expired(std::uint32_t db, const Key& key);
