@@ -134,6 +134,12 @@ std::size_t CommandTable::index_of(const Row& row) const {
   return family.first_index + place;
 }
 
+std::string full_name(const Row& row) {
+  std::string name(row.name);
+  for (char& c : name) c = c == ' ' ? '|' : to_lower(c);
+  return name;
+}
+
 bool find_key_indices(const Row& row, std::span<const Bytes> words,
                       std::vector<std::size_t>* indices) {
   for (const KeySpec& spec : row.keys) {
@@ -159,7 +165,7 @@ bool find_key_indices(const Row& row, std::span<const Bytes> words,
 }
 
 std::vector<std::span<const Row>> all_families() {
-  return {};
+  return {connection_rows(), client_rows()};
 }
 
 }  // namespace diskdb::command

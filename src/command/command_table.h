@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "command/row.h"
@@ -47,6 +48,9 @@ class CommandTable {
   std::vector<Slot> slots_;  ///< open addressing; their number is a power of two
 };
 
+/// The row's name as COMMAND, INFO and CLIENT LIST print it: "get", "client|list".
+std::string full_name(const Row& row);
+
 /// The keys of a request by its row's specs, in order. Returns false if a count of keys is not sound (the
 /// command itself refuses then); what was found until there stays in `indices`.
 bool find_key_indices(const Row& row, std::span<const Bytes> words,
@@ -58,6 +62,7 @@ std::span<const Row> bitmap_rows();
 std::span<const Row> hyperloglog_rows();
 std::span<const Row> generic_rows();
 std::span<const Row> connection_rows();
+std::span<const Row> client_rows();  ///< CLIENT and its subcommands
 std::span<const Row> server_rows();
 std::span<const Row> config_rows();
 std::span<const Row> introspection_rows();  ///< COMMAND and its subcommands

@@ -119,6 +119,39 @@ enum class Group : std::uint8_t {
   kScripting, kHyperloglog, kCluster, kSentinel, kGeo, kStream, kBitmap, kModule,
 };
 
+/// ACL's categories. Most follow from a row's group and flags (command/category.h).
+enum class Category : std::uint32_t {
+  kNone = 0,
+  kKeyspace = 1U << 0,
+  kRead = 1U << 1,
+  kWrite = 1U << 2,
+  kSet = 1U << 3,
+  kSortedSet = 1U << 4,
+  kList = 1U << 5,
+  kHash = 1U << 6,
+  kString = 1U << 7,
+  kBitmap = 1U << 8,
+  kHyperloglog = 1U << 9,
+  kGeo = 1U << 10,
+  kStream = 1U << 11,
+  kPubsub = 1U << 12,
+  kAdmin = 1U << 13,
+  kFast = 1U << 14,
+  kSlow = 1U << 15,
+  kBlocking = 1U << 16,
+  kDangerous = 1U << 17,
+  kConnection = 1U << 18,
+  kTransaction = 1U << 19,
+  kScripting = 1U << 20,
+  kOfGroup = 1U << 31,  ///< what the group says
+};
+constexpr Category operator|(Category a, Category b) {
+  return static_cast<Category>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+constexpr bool has(Category set, Category category) {
+  return (static_cast<std::uint32_t>(set) & static_cast<std::uint32_t>(category)) != 0;
+}
+
 struct Row {
   Bytes name;  ///< upper case; a subcommand's is "CONFIG GET"
   Words words;
@@ -136,6 +169,8 @@ struct Row {
   Bytes tips = {};
   Bytes replaced_by = {};       ///< for deprecated ones
   Bytes deprecated_since = {};
+  /// Of ACL, besides those that the flags imply; given where the group's is not it (KEYS is dangerous).
+  Category categories = Category::kOfGroup;
 
   constexpr bool has(Flag flag) const { return command::has(flags, flag); }
   /// The one key's index if every request has exactly one key and it stands at a fixed place, else 0.
