@@ -9,6 +9,7 @@
 #include "base/refusal.h"
 #include "command/row.h"
 #include "command/session.h"
+#include "io/random.h"
 #include "keyspace/access.h"
 #include "resp/reply.h"
 
@@ -25,6 +26,7 @@ struct CommandContext {
   Session& session;
   resp::Reply& reply;
   Services& services;
+  io::Random& random;  ///< the dispatcher's
   std::string refusal_text = {};  ///< of Refusal::kWritten
 
   const keyspace::Key& key() const { return keys[0]; }
