@@ -1,0 +1,52 @@
+// types/string_value.h — what Redis means by a string value: text that may be a number.
+//
+// A string that spells an integer canonically is kept as that integer (OBJECT ENCODING int),
+// whoever sets it, so INCR changes eight bytes; its text is the same as before in every reply.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "keyspace/access.h"
+#include "resp/reply.h"
+
+namespace diskdb::types {
+
+/// The key holds `text` from now on, as an integer if it spells one.
+inline void store_text(keyspace::Access& access, const keyspace::Key& key, Bytes text,
+                       keyspace::Expiry expiry = keyspace::Expiry::none()) {
+  if (const auto integer = parse_integer(text)) {
+    access.set_integer(key, *integer, expiry);
+  } else {
+    access.set_string(key, text, expiry);
+  }
+}
+
+/// The text of a string value. Borrows `record`, or `scratch`, which it is printed to if it is an
+/// integer. Absent (null) is the empty text. Requires: `record` is null or a string.
+Bytes text_of(const keyspace::Record* record, keyspace::IntegerText& scratch);
+
+/// The integer that the value is or spells. Requires: `record` is a string.
+inline std::optional<std::int64_t> integer_of(const keyspace::Record& record) {
+  if (record.encoding() == keyspace::Encoding::kInteger) return record.integer();
+  return parse_integer(record.value_bytes());
+}
+
+/// The float that the value is or spells. Requires: `record` is a string.
+std::optional<long double> real_of(const keyspace::Record& record);
+
+/// Replies with the value, large ones by reference, or with null. Requires: as text_of.
+void reply_value(resp::Reply& reply, const keyspace::Record* record);
+
+/// What DIGEST shows and IFDEQ compares: XXH3 of the text, 64 bits with seed 0.
+std::uint64_t digest_of(Bytes text);
+
+/// How a digest is written: 16 lower-case hexadecimal digits.
+constexpr std::size_t kDigestTextBytes = 16;
+/// Writes `digest` to `to`. Requires: room for kDigestTextBytes.
+void format_digest(char* to, std::uint64_t digest);
+/// Absent unless `text` is a digest, in digits of any case.
+std::optional<std::uint64_t> parse_digest(Bytes text);
+
+}  // namespace diskdb::types
