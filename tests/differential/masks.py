@@ -51,6 +51,12 @@ def _same_cursor_reply(ours, theirs):
 
 
 
+def _newer_checks_first(ours, theirs):
+    """Since 7.2 bad arguments are refused even when the key is absent; 7.0 answers as for an empty string."""
+    complaints = (b"-ERR syntax error\r\n", b"-ERR value is not an integer or out of range\r\n")
+    return ours in complaints and theirs in (b":0\r\n", b":-1\r\n")
+
+
 # Clocks are read at slightly different moments on the two servers, and the machine may be busy.
 SECONDS_APART = 3
 MILLIS_APART = 3000
@@ -61,6 +67,8 @@ MASKS = [
     Mask(("PTTL",), _near(MILLIS_APART), "two clocks"),
     Mask(("EXPIRETIME",), _near(SECONDS_APART), "a relative expiry is counted from another instant"),
     Mask(("PEXPIRETIME",), _near(MILLIS_APART), "a relative expiry is counted from another instant"),
+    Mask(("BITCOUNT",), _newer_checks_first, "8.10 wins over 7.0 (newer.txt)"),
+    Mask(("BITPOS",), _newer_checks_first, "8.10 wins over 7.0 (newer.txt)"),
     Mask(("RANDOMKEY",), _same_null, "chance"),
     Mask(("KEYS",), _same_elements, "the order of keys belongs to the server's table"),
     Mask(("SCAN",), _same_cursor_reply, "cursors and order belong to the server's table"),

@@ -98,7 +98,7 @@ class Connection:
         self.port = port
         self.socket = socket.create_connection(("127.0.0.1", port), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = b""
+        self.buffer = bytearray()  # received and not yet returned from `position` on
         self.position = 0
 
     def close(self):
@@ -122,7 +122,7 @@ class Connection:
             if self.position < len(self.buffer):
                 end = reply_end(self.buffer, self.position)
                 if end >= 0:
-                    reply = self.buffer[self.position:end]
+                    reply = bytes(self.buffer[self.position:end])
                     self.position = end
                     return reply
             self._fill()
@@ -131,12 +131,13 @@ class Connection:
         data = self.socket.recv(1 << 20)
         if not data:
             raise ConnectionError(f"port {self.port} closed the connection")
-        self.buffer = self.buffer[self.position:] + data
+        del self.buffer[:self.position]
         self.position = 0
+        self.buffer += data
 
     def receive_until_closed(self):
         """Everything up to the server's end of the connection."""
-        data = self.buffer[self.position:]
+        data = bytes(self.buffer[self.position:])
         while True:
             try:
                 more = self.socket.recv(1 << 20)
