@@ -1,0 +1,113 @@
+#include "log/log.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "log/recovery.h"
+#include "log/segment_copy.h"
+#include "log/segmented_log.h"
+
+namespace diskdb::log {
+namespace {
+
+/// What replay found out on its way.
+struct Replayed {
+  Offset copy_from = 0;  ///< begin of the first batch that nobody vouches for whole
+  std::uint64_t bytes = 0;
+};
+
+Result<Replayed> replay_all(io::Disk& disk, const Scan& found, Offset checkpoint, Replay& replay) {
+  Replayed replayed{.copy_from = found.end, .bytes = 0};
+  const auto visit = [&](const FoundSegment&, const Batch& batch) -> Status {
+    if (batch.header.end() > found.attested) {
+      replayed.copy_from = std::min(replayed.copy_from, batch.header.offset);
+    }
+    if (batch.header.end() <= checkpoint || batch.payload.empty()) return Status::okay();
+    const std::uint64_t known = checkpoint - std::min(checkpoint, batch.header.offset);
+    const Bytes payload = batch.payload.substr(known);
+    replayed.bytes += payload.size();
+    return replay.replay(payload, batch.header.offset + known);
+  };
+  TRY(for_each_batch(disk, found, checkpoint, visit));
+  return replayed;
+}
+
+/// Every name that a start leaves behind is either part of the log or none of its business.
+Status remove_leftovers(io::Disk& disk, const Options& options) {
+  TRY_LET(const std::vector<std::string> names, disk.list(options.folder));
+  for (const std::string& name : names) {
+    if (!name.ends_with(kTemporarySuffix) && !name.ends_with(kFreeSuffix)) continue;
+    TRY(disk.remove(path_in(options.folder, name)));
+  }
+  return Status::okay();
+}
+
+/// Drops what the new segment has made superfluous, and returns what remains below it.
+Result<std::deque<std::shared_ptr<SegmentFile>>> retire_superseded(io::Disk& disk,
+                                                                   const Scan& found,
+                                                                   const CopyPlan& plan) {
+  std::deque<std::shared_ptr<SegmentFile>> kept;
+  for (std::size_t i = 0; i < found.segments.size(); ++i) {
+    const FoundSegment& segment = found.segments[i];
+    if (!segment.is_part || segment.begin >= plan.from) {
+      TRY(disk.remove(segment.path));
+      continue;
+    }
+    auto file = std::make_shared<SegmentFile>();
+    file->sequence = segment.sequence;
+    file->salt = segment.header.salt;
+    file->path = segment.path;
+    file->file_bytes = segment.file_bytes;
+    file->begin = segment.begin;
+    file->end = std::min(segment.end, plan.from);
+    file->is_complete = file->is_synced = true;
+    // Behind the log's end may lie batches that were cut, here or at an earlier start: never
+    // recycle those.
+    file->may_recycle = segment.limit == kOffsetMax && file->end < plan.from;
+    if (segment.path == plan.last_path && plan.last_used_bytes < segment.file_bytes) {
+      TRY_LET(const auto handle, disk.open(segment.path, io::OpenMode::kWrite));
+      TRY(handle->truncate(plan.last_used_bytes));
+      file->file_bytes = plan.last_used_bytes;
+    }
+    kept.push_back(std::move(file));
+  }
+  return kept;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Log>> Log::open(io::Disk& disk, io::Clock& clock, Options options,
+                                       Replay& replay) {
+  if (options.segment_bytes < kSegmentBytesMin) {
+    return {Code::kInvalid,
+            "a log segment has at least " + std::to_string(kSegmentBytesMin) + " bytes"};
+  }
+  TRY(disk.make_folder(options.folder));
+  TRY_LET(auto folder_lock, disk.lock(path_in(options.folder, kLockName)));
+  TRY_LET(const Scan found, scan(disk, options.folder, options.checkpoint));
+  if (found.damage.has_value()) return corruption(*found.damage, options.folder, found.attested);
+  TRY_LET(const Replayed replayed, replay_all(disk, found, options.checkpoint, replay));
+
+  io::Random random(options.seed != 0 ? options.seed ^ found.next_sequence() : io::entropy());
+  TRY_LET(const CopyPlan plan, plan_copy(disk, found, replayed.copy_from));
+  TRY_LET(NewSegment current,
+          copy_into_new_segment(disk, options.folder, options.segment_bytes, found, plan,
+                                {.salt = random.next() | 1U, .wall = clock.wall()}));
+  TRY(remove_leftovers(disk, options));
+  TRY_LET(auto segments, retire_superseded(disk, found, plan));
+  segments.push_back(std::move(current.file));
+
+  Start start{.folder_lock = std::move(folder_lock),
+              .segments = std::move(segments),
+              .position = current.used_bytes,
+              .end = found.end,
+              .next_sequence = found.next_sequence() + 1,
+              .replayed_bytes = replayed.bytes,
+              .cut_bytes = found.cut_bytes};
+  auto log =
+      std::make_unique<SegmentedLog>(disk, clock, std::move(options), random, std::move(start));
+  TRY(log->start());
+  return std::unique_ptr<Log>(std::move(log));
+}
+
+}  // namespace diskdb::log
