@@ -87,7 +87,7 @@ BANS = (
         PACKED),
     Ban(r"\bdelete\b(?!\s*[;,)])|\bdelete\s*\[", "an owner: std::unique_ptr or a container", PACKED),
     Ban(r"\bstd::endl\b", r"'\n'", in_tests=True),
-    Ban(r"\busing\s+namespace\b", "names in full, or a using-declaration", in_tests=True),
+    Ban(r"\busing\s+namespace\b", "names in full, or a using-declaration"),
     Ban(r"\breinterpret_cast<(?!(const )?(char|unsigned char|std::byte)\s?\*>)[^>]*>\s*\(\s*&"
         r"|\bconst_cast<", "memcpy, or a type that says it", ("io/", "net/", "base/", "server/")),
     Ban(r"\bstatic\b(?!_)(?!\s+(inline\s+)?(const|constexpr|consteval|constinit)\b)[^(]*[=;{]",
@@ -219,10 +219,9 @@ def check_form(source, _root):
 
 
 def own_header_of(source):
-    """The header that x.cc, x_test.cc, x_fuzz.cc or x_bench.cc belongs to, as it is included."""
+    """The header that x.cc or x_test.cc belongs to, as it is included."""
     for path in (source.own_header,
-                 source.own_header.with_name(re.sub(r"_(test|fuzz|bench)\.h$", ".h",
-                                                    source.own_header.name))):
+                 source.own_header.with_name(source.own_header.name.replace("_test.h", ".h"))):
         if path.is_file() and not source.is_header:
             return f"{source.layer}/{path.name}"
     return None
