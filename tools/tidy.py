@@ -98,6 +98,7 @@ CONTROL = re.compile(r"//\s*tidy: allow ([\w-]+): \S")
 TODO = re.compile(r"\b(TODO|FIXME|XXX)\b(?!\(#\d+\))")
 NOLINT = re.compile(r"NOLINT(NEXTLINE)?(?!\w|\([\w.,* -]+\): \S)")
 INCLUDE = re.compile(r'\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
+ROW_NAME = re.compile(r'\.name = "([A-Z][A-Z0-9_ |-]*)"')
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 DOC_MENTION = re.compile(r"\bdocs/[\w/.-]+\.md\b")
 
@@ -269,6 +270,23 @@ def check_dead_files(root, sources):
             yield Finding(source.path, 1, "dead", "nobody includes it")
 
 
+def check_untested_rows(root, sources):
+    """A command's row whose name no test says."""
+    texts = [path.read_text(encoding="utf-8", errors="replace")
+             for pattern in ("tests/**/*.txt", "tests/**/*.py", "src/**/*_test.cc")
+             for path in tracked(root, pattern)]
+    said = re.sub(r"^\s*(#|//).*$", "", "\n".join(texts), flags=re.MULTILINE).upper()
+    for source in sources:
+        if source.is_test:
+            continue
+        for number, line in enumerate(source.lines, 1):
+            match = ROW_NAME.search(line)
+            # Words may be apart as in "CLIENT ID", {"CLIENT", "ID"} or CLIENT {ID|INFO}.
+            if match and not re.search(r"\b" + r"\b([^\w\n]{1,5}|[^\w\n]+\{[^}\n]*\b)".join(
+                    re.escape(word) for word in match.group(1).split()) + r"\b", said):
+                yield Finding(source.path, number, "untested", f"no test says {match.group(1)}")
+
+
 def anchors_of(markdown):
     """The anchors that GitHub gives to the headings of a page."""
     anchors = set()
@@ -335,6 +353,7 @@ def check_tree(root):
         keep(source.path, source.lines, check_lines(source.lines, COLUMNS_MAX))
         keep(source.path, source.lines, check_mentions(root, source.lines))
     findings.extend(check_dead_files(root, sources))
+    findings.extend(check_untested_rows(root, sources))
 
     others = [path for pattern in ("**/*.py", "**/*.sh", "run", "test", ".ci/run", "**/*.md")
               for path in tracked(root, pattern)]

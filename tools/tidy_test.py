@@ -204,6 +204,22 @@ class Dead(unittest.TestCase):
         self.assertEqual(findings(files), {("src/io/a.cc", 1, "dead"), ("src/base/sub/b.cc", 1, "dead")})
 
 
+class Rows(unittest.TestCase):
+    def found(self, test, name="CLIENT ID"):
+        files = {"src/command/x.cc": SOURCE + f'Row r{{.name = "{name}"}};\n', "tests/transcript/a.txt": test}
+        return {f for f in findings(files) if f[2] == "untested"}
+
+    def test_a_row_has_a_test(self):
+        untested = {("src/command/x.cc", 2, "untested")}
+        self.assertEqual(self.found("> client id\n:1\n"), set())
+        self.assertEqual(self.found("> CLIENT {INFO|ID} x\n"), set())
+        self.assertEqual(self.found('send(["CLIENT", "ID"])\n'), set())
+        self.assertEqual(self.found("> CLIENT IDENTITY\n"), untested)
+        self.assertEqual(self.found("> CLIENT\n> ID\n> ECHO ID\n"), untested)
+        self.assertEqual(self.found("# CLIENT ID\n"), untested)
+        self.assertEqual(self.found("> SETEX a b\n", "SET"), untested)
+
+
 class Links(unittest.TestCase):
     PAGE = "# The page\n\n## A `b` C\n"
 
