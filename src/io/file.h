@@ -56,7 +56,7 @@ class Disk {
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
   /// Names of the files in `folder`, sorted, without "." and "..".
   virtual Result<std::vector<std::string>> list(const std::string& folder) = 0;
-  /// Creates the folder and its missing parents; existing is fine.
+  /// Creates the folder and its missing parents, durably; existing is fine.
   virtual Status make_folder(const std::string& folder) = 0;
   /// Replaces `to` if it exists. Durable only after sync_folder.
   virtual Status rename(const std::string& from, const std::string& to) = 0;
