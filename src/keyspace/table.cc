@@ -215,8 +215,16 @@ std::size_t Table::allocated_bytes() const {
 
 void Table::find_expired(std::size_t* cursor, std::size_t buckets_max, Millis now,
                          std::vector<const Record*>* expired) {
-  if (segments_.empty()) return;
-  if (*cursor == 0) sweep_earliest_ = {INT64_MAX};
+  if (segments_.empty()) {
+    *cursor = 0;
+    return;
+  }
+  if (*cursor == 0) {
+    sweep_earliest_ = {INT64_MAX};
+    sweep_next_ = 0;
+  }
+  // Not so after SWAPDB, say: then the buckets before the cursor have been looked at in another table.
+  const bool is_whole = *cursor == sweep_next_;
   for (; buckets_max > 0 && *cursor < bucket_count_; --buckets_max, ++*cursor) {
     for (const Bucket* b = &bucket(*cursor); b != nullptr; b = b->overflow) {
       for (const Slot slot : b->slots) {
@@ -232,7 +240,9 @@ void Table::find_expired(std::size_t* cursor, std::size_t buckets_max, Millis no
   }
   if (*cursor >= bucket_count_) {
     *cursor = 0;
-    earliest_expiry_ = sweep_earliest_;
+    if (is_whole) earliest_expiry_ = sweep_earliest_;
+  } else if (is_whole) {
+    sweep_next_ = *cursor;
   }
 }
 

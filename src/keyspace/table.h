@@ -88,7 +88,8 @@ class Table {
   void for_each(Visit visit) const;
 
   /// Looks for expired records from bucket `*cursor` on, `buckets_max` at most, advancing `*cursor` (0 again
-  /// at the end, which also renews earliest_expiry()). Appends their keys' bytes to `expired`, borrowed.
+  /// at the end). Appends them to `expired`, borrowed; the caller erases them. A sweep from 0 to the end
+  /// without gap renews earliest_expiry(), whatever else happens to the table meanwhile.
   void find_expired(std::size_t* cursor, std::size_t buckets_max, Millis now,
                     std::vector<const Record*>* expired);
   /// A random record. Requires: count() > 0. `random`: uniform 64 bits.
@@ -139,7 +140,8 @@ class Table {
   std::size_t overflow_count_ = 0;
   std::size_t expiring_count_ = 0;
   Millis earliest_expiry_{INT64_MAX};
-  Millis sweep_earliest_{INT64_MAX};
+  Millis sweep_earliest_{INT64_MAX};  ///< of the buckets before sweep_next_
+  std::size_t sweep_next_ = 0;        ///< where the sweep goes on that will renew earliest_expiry_
   std::vector<std::uint32_t> slot_counts_;  ///< records by cluster slot
   std::uint64_t seed_;
 };
