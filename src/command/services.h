@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "command/clients.h"
 #include "io/clock.h"
+#include "keyspace/access.h"
 #include "keyspace/keyspace.h"
 #include "log/log.h"
 
@@ -26,6 +27,9 @@ class Lifecycle {
   /// Asks the server to stop in good order: everything acknowledged and synced. Returns at once; the
   /// caller's connection gets no reply.
   virtual void request_shutdown() = 0;
+  /// Rebuilds the keyspace from the log alone, and exchanges it for the one in use (DEBUG LOADAOF, RELOAD).
+  /// Requires: `access` holds all shards. Errors: as the log's; the keyspace is as it was. Cost: a restart's.
+  virtual Status reload(keyspace::Access& access) = 0;
 };
 
 /// Facts fixed at start, for INFO.

@@ -482,6 +482,19 @@ void Access::swap(std::uint32_t a, std::uint32_t b) {
   emit(db_, {"SWAPDB", NumberText(a), NumberText(b)});
 }
 
+void Access::exchange_all(Keyspace& other) {
+  ASSERT(holds_all_ && other.shards().size() == keyspace_.shards().size());
+  ASSERT(other.database_count() == keyspace_.database_count());
+  for (Shard& shard : keyspace_.shards()) {
+    shard.is_edited = true;
+    std::swap(shard.tables, other.shards()[shard.index].tables);
+  }
+  const auto difference = static_cast<std::int64_t>(other.allocated_bytes()) -
+                          static_cast<std::int64_t>(keyspace_.allocated_bytes());
+  keyspace_.account(difference);
+  other.account(-difference);
+}
+
 std::size_t Access::expire_some(Shard& shard, std::uint32_t db, std::size_t* cursor,
                                 std::size_t buckets_max) {
   if (is_replaying_ || keyspace_.is_expiry_resting.load(std::memory_order_relaxed)) return 0;

@@ -137,6 +137,9 @@ class Access {
   void flush(std::optional<std::uint32_t> db);
   /// Exchanges two databases. Requires: all shards held.
   void swap(std::uint32_t a, std::uint32_t b);
+  /// Takes all tables of `other`, of the same options, and gives it ours; nothing is logged.
+  /// Requires: all shards held, and nobody uses `other`.
+  void exchange_all(Keyspace& other);
   /// Deletes expired keys of a held shard: at most `buckets_max` buckets from `*cursor` on.
   /// Returns how many keys it deleted.
   std::size_t expire_some(Shard& shard, std::uint32_t db, std::size_t* cursor,

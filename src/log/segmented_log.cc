@@ -477,6 +477,17 @@ Status SegmentedLog::sync_all() {
   return Status::okay();
 }
 
+Status SegmentedLog::read(Replay& replay) {
+  TRY(sync_all());
+  TRY_LET(const Scan found, scan(disk_, options_.folder, options_.checkpoint));
+  if (found.damage.has_value()) return corruption(*found.damage, options_.folder, found.attested);
+  ASSERT(found.end == written());
+  return for_each_batch(disk_, found, options_.checkpoint,
+                        [&](const FoundSegment&, const Batch& batch) {
+                          return replay.replay(batch.payload, batch.header.offset);
+                        });
+}
+
 Status SegmentedLog::release_below(Offset offset) {
   TRY(poison());
   std::vector<std::shared_ptr<SegmentFile>> released;
