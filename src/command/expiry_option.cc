@@ -1,9 +1,9 @@
 #include "command/expiry_option.h"
 
 #include <limits>
-#include <string>
 
 #include "base/number.h"
+#include "command/command_table.h"
 
 namespace diskdb::command {
 namespace {
@@ -27,9 +27,7 @@ ExpiryForm form_of(Bytes word) {
 }
 
 Outcome refuse_time(CommandContext& cx) {
-  std::string text = "ERR invalid expire time in '";
-  for (const char c : cx.row.name) text += to_lower(c);
-  return cx.refuse(text + "' command");
+  return cx.refuse("ERR invalid expire time in '" + full_name(cx.row) + "' command");
 }
 
 }  // namespace

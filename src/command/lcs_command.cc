@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "command/string_commands.h"
+#include "command/string_size.h"
 #include "keyspace/access.h"
-#include "types/limits.h"
 #include "types/string_value.h"
 
 namespace diskdb::command::strings {
@@ -163,7 +163,7 @@ Outcome lcs(CommandContext& cx, Arguments args) {
   if (a.size() >= kBytesMax || b.size() >= kBytesMax) {
     return cx.refuse("ERR String too long for LCS");
   }
-  if (Lengths::cell_count(a, b) * sizeof(std::uint32_t) > types::kStringBytesMax) {
+  if (Lengths::cell_count(a, b) * sizeof(std::uint32_t) > string_bytes_max(cx)) {
     return cx.refuse(
         "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
   }

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <string>
 
+#include "command/command_table.h"
 #include "command/expiry_option.h"
 #include "command/string_commands.h"
 #include "command/string_condition.h"
@@ -53,7 +53,7 @@ void store(CommandContext& cx, const Key& key, Bytes value, Expiry expiry) {
   if (expiry.is_at() && has_passed(cx, expiry.when())) {
     cx.keyspace.erase(key);
   } else {
-    types::store_text(cx.keyspace, key, value, expiry);
+    cx.keyspace.set_string(key, value, expiry);
   }
 }
 
@@ -112,9 +112,7 @@ void store_pairs(CommandContext& cx, Arguments args, Expiry expiry) {
 }
 
 Outcome refuse_word_count(CommandContext& cx) {
-  std::string text = "ERR wrong number of arguments for '";
-  for (const char c : cx.row.name) text += to_lower(c);
-  return cx.refuse(text + "' command");
+  return cx.refuse("ERR wrong number of arguments for '" + full_name(cx.row) + "' command");
 }
 
 }  // namespace
@@ -132,7 +130,7 @@ Outcome set(CommandContext& cx, Arguments args) {
   args.next();
   const Bytes value = args.next();
   if (!args.is_empty()) return set_with_options(cx, value, args);
-  types::store_text(cx.keyspace, cx.key(), value);
+  cx.keyspace.set_string(cx.key(), value);
   cx.reply.ok();
   return Outcome::done();
 }
@@ -151,7 +149,7 @@ Outcome psetex(CommandContext& cx, Arguments args) {
 Outcome setnx(CommandContext& cx, Arguments args) {
   args.next();
   const bool sets = cx.keyspace.find(cx.key()) == nullptr;
-  if (sets) types::store_text(cx.keyspace, cx.key(), args.next());
+  if (sets) cx.keyspace.set_string(cx.key(), args.next());
   cx.reply.integer(sets ? 1 : 0);
   return Outcome::done();
 }
@@ -161,7 +159,7 @@ Outcome getset(CommandContext& cx, Arguments args) {
   args.next();
   TRY_LET(const Record* old, cx.keyspace.find(cx.key(), Type::kString));
   types::reply_value(cx.reply, old);
-  types::store_text(cx.keyspace, cx.key(), args.next());
+  cx.keyspace.set_string(cx.key(), args.next());
   return Outcome::done();
 }
 
@@ -218,7 +216,7 @@ Outcome append(CommandContext& cx, Arguments args) {
   const Bytes tail = args.next();
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kString));
   if (record == nullptr) {
-    types::store_text(cx.keyspace, cx.key(), tail);
+    cx.keyspace.set_string(cx.key(), tail);
     cx.reply.integer(static_cast<std::int64_t>(tail.size()));
     return Outcome::done();
   }

@@ -3,9 +3,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "base/assert.h"
-#include "base/number.h"
-
 namespace diskdb::types {
 
 using keyspace::Encoding;

@@ -8,20 +8,11 @@
 #include <optional>
 
 #include "base/bytes.h"
-#include "keyspace/access.h"
+#include "base/number.h"
+#include "keyspace/record.h"
 #include "resp/reply.h"
 
 namespace diskdb::types {
-
-/// The key holds `text` from now on, as an integer if it spells one.
-inline void store_text(keyspace::Access& access, const keyspace::Key& key, Bytes text,
-                       keyspace::Expiry expiry = keyspace::Expiry::none()) {
-  if (const auto integer = parse_integer(text)) {
-    access.set_integer(key, *integer, expiry);
-  } else {
-    access.set_string(key, text, expiry);
-  }
-}
 
 /// The text of a string value. Borrows `record`, or `scratch`, which it is printed to if it is an
 /// integer. Absent (null) is the empty text. Requires: `record` is null or a string.
