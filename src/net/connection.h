@@ -1,0 +1,133 @@
+// net/connection.h — one conversation: bytes in, requests, replies, bytes out.
+//
+// Input lies in one of two places. What was just received lies in the receive buffer that all
+// connections of a loop share; almost always it is used up at once, and the connection keeps
+// nothing. What cannot be used yet (half a request) is copied into a small buffer of its own, and
+// copied back in front of the next bytes; a large request grows a large buffer of its own and is
+// received straight into it. If requests are parsed and must wait (a parked command, a slow
+// reader), their bytes must not move, so the connection takes the whole shared buffer over and the
+// loop gets another one.
+//
+// Output obeys the rule that nothing becomes visible before it is durable enough (DESIGN D3): each
+// turn's replies carry the log offset that they wait for, and a queue says which part of the stream
+// waits for what.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "command/dispatcher.h"
+#include "command/session.h"
+#include "net/buffer_pool.h"
+#include "net/output_queue.h"
+#include "net/transport.h"
+#include "resp/reply.h"
+#include "resp/request.h"
+
+namespace diskdb::net {
+
+/// Where a connection's woken sessions knock.
+class WakeBox {
+ public:
+  virtual ~WakeBox() = default;
+  /// Any thread.
+  virtual void post_wake(class Connection& connection) = 0;
+};
+
+/// What a loop lends its connections.
+struct LoopTools {
+  command::Services& services;
+  command::Dispatcher& dispatcher;
+  BufferPool& pool;
+  Buffer& receive_buffer;
+  const resp::ParserOptions& parser_options;
+  WakeBox& wake_box;
+  /// Bounds, renewed every turn.
+  std::uint64_t output_bytes_max = 0;
+  std::size_t batch_max = 0;
+  std::size_t query_bytes_max = 0;
+};
+
+/// Threads: its loop's, but for wake().
+/// Invariants:
+///   I1  Output up to visible_ may leave; each hold's end is above the one before, its offset too.
+///   I2  Without unfinished input, parsed requests or pending output it holds no buffer.
+class Connection final : public Peer, public command::Session {
+ public:
+  /// Borrows `tools` for its life.
+  Connection(LoopTools& tools, int socket);
+  /// Afterwards nobody calls wake(). The last thing before it goes.
+  void leave();
+
+  /// As TransportHandler::receive_room.
+  std::span<char> receive_room();
+  /// So many bytes were received there; 0 is the end of the input.
+  void take_received(std::size_t bytes);
+  /// Runs requests as far as input, the others' turn and the bound on output allow.
+  void run();
+
+  /// Is it of any use to receive more now?
+  bool wants_input() const;
+  /// A parked request may go on.
+  void unpark_requests();
+  void wake() override;
+
+  /// Lets out what was held back for offsets up to `acknowledgeable`.
+  void release(log::Offset acknowledgeable);
+  /// Does output wait for the log? For which offset, at least?
+  bool is_held() const { return first_hold_ < holds_.size(); }
+  log::Offset held_for() const { return holds_[first_hold_].offset; }
+  std::size_t gather_sendable(std::span<iovec> parts) const {
+    return output_.gather(visible_, parts);
+  }
+  bool has_sendable() const { return visible_ > output_.sent(); }
+  void note_sent(std::size_t bytes);
+  std::uint64_t pending_output_bytes() const { return output_.pending_bytes(); }
+
+  /// All is said: no request will be run any more, and all output is gone.
+  bool is_finished() const;
+  /// Is there more to do that waits for nothing but its turn?
+  bool is_out_of_turn() const { return is_out_of_turn_; }
+  bool is_idle() const { return !is_parked_ && waiting_.empty() && output_.pending_bytes() == 0; }
+
+  // The loop's bookkeeping.
+  std::size_t index = 0;            ///< among the loop's connections
+  bool is_output_listed = false;    ///< in its list of connections with output
+  bool is_runnable_listed = false;  ///< in its list of connections to run
+  bool is_sending = false;          ///< a send is under way
+  bool is_closed = false;
+  std::atomic<bool> is_wake_posted{false};
+
+ private:
+  struct Hold {
+    std::uint64_t end;
+    log::Offset offset;
+  };
+
+  bool can_run() const;
+  bool parse_more();
+  void execute();
+  void keep_input();
+  void drop_input();
+  void hold_output(log::Offset offset);
+
+  LoopTools& tools_;
+  resp::RequestParser parser_;
+  Bytes input_;  ///< not yet parsed
+  Buffer own_;   ///< holds input_, or the requests that wait, if it is there
+  std::span<const resp::Request> waiting_;  ///< parsed, not yet run
+  OutputQueue output_;
+  resp::Reply reply_;
+  std::vector<Hold> holds_;
+  std::size_t first_hold_ = 0;
+  std::uint64_t visible_ = 0;
+  std::size_t turn_request_count_ = 0;
+  bool is_parked_ = false;
+  bool is_output_full_ = false;
+  bool is_out_of_turn_ = false;
+  bool is_input_over_ = false;
+  bool is_stream_decided_ = false;
+};
+
+}  // namespace diskdb::net

@@ -1,0 +1,35 @@
+// net/limits.h — what a network thread bounds.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/units.h"
+
+namespace diskdb::net {
+
+/// Requests of one connection that run before the others get their turn.
+constexpr std::size_t kRequestsPerTurn = 2048;
+
+/// Pending output of a connection above which it is neither read nor executed until half of it is
+/// gone. Clients that send a whole pipeline before they read the first reply deserve the generous
+/// bound, as long as all buffers together stay below a budget: an eighth of maxmemory, or
+/// kBufferBudgetBytes without one.
+constexpr std::uint64_t kOutputBytesGenerous = 64_MiB;
+constexpr std::uint64_t kOutputBytesTight = 256_KiB;
+constexpr std::uint64_t kBufferBudgetBytes = 512_MiB;
+
+/// Nobody is read while more than this has been appended to the log and not been written.
+constexpr std::uint64_t kLogPendingBytesMax = 64_MiB;
+
+/// Leftover input up to this size moves into the shared receive buffer when more arrives, instead
+/// of growing a buffer of its own.
+constexpr std::size_t kLeftoverBytesShared = 16_KiB;
+
+constexpr std::size_t kAcceptsPerTurn = 64;
+constexpr std::size_t kSendPartsMax = 64;
+
+constexpr Millis kHousekeepingPeriod{1000};
+constexpr Millis kCongestedWait{5};
+
+}  // namespace diskdb::net

@@ -1,0 +1,377 @@
+#include "net/loop.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "base/assert.h"
+#include "base/reached.h"
+#include "command/config.h"
+#include "net/limits.h"
+
+namespace diskdb::net {
+namespace {
+
+constexpr log::Offset kEverything = UINT64_MAX;
+constexpr int kDrainsBeforeClose = 16;
+
+Connection& connection_of(Peer& peer) { return static_cast<Connection&>(peer); }
+
+void say_and_close(const Socket& socket, Bytes text) {
+  [[maybe_unused]] const ssize_t sent =
+      ::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+}  // namespace
+
+Loop::Loop(command::Services& services, Reception& reception, const LoopOptions& options,
+           std::unique_ptr<Transport> transport)
+    : services_(services),
+      reception_(reception),
+      options_(options),
+      transport_(std::move(transport)),
+      pool_(options.keeps_buffers),
+      receive_buffer_(pool_.take(options.receive_buffer_bytes)),
+      dispatcher_(services),
+      tools_{.services = services,
+             .dispatcher = dispatcher_,
+             .pool = pool_,
+             .receive_buffer = receive_buffer_,
+             .parser_options = parser_options_,
+             .wake_box = *this} {
+  parser_options_.reads_as_options = options.reads_as_options;
+}
+
+Loop::~Loop() { ASSERT(connections_.empty() && closed_.empty()); }
+
+void Loop::add_listener(int socket) {
+  listeners_.push_back(socket);
+  transport_->add_listener(socket);
+}
+
+void Loop::run() {
+  while (!is_stopping_.load(std::memory_order_acquire)) {
+    renew_bounds();
+    const bool is_congested = is_log_congested();
+    Millis timeout = kHousekeepingPeriod;
+    if (!runnable_.empty()) timeout = Millis{0};
+    if (is_congested) timeout = kCongestedWait;
+    transport_->wait(*this, timeout,
+                     is_congested ? Transport::Readers::kRest : Transport::Readers::kServed);
+    open_mail();
+    if (!is_congested) run_listed();
+    flush();
+    keep_house();
+    publish_counts();
+    closed_.clear();
+  }
+  finish();
+}
+
+void Loop::stop() {
+  is_stopping_.store(true, std::memory_order_release);
+  transport_->knock();
+}
+
+// Settings may change at any time; a turn goes by one reading of them.
+void Loop::renew_bounds() {
+  const command::Settings& settings = services_.config.settings();
+  const auto value = [](const command::Settings::Value& setting) {
+    return static_cast<std::uint64_t>(setting.load(std::memory_order_relaxed));
+  };
+  parser_options_.bulk_bytes_max = value(settings.proto_max_bulk_bytes);
+  parser_options_.inline_replies_resp = value(settings.inline_replies) == 1;
+  tools_.batch_max = value(settings.pipeline_max_batch);
+  tools_.query_bytes_max = value(settings.client_query_buffer_bytes_max);
+  const std::uint64_t memory_max = value(settings.maxmemory_bytes);
+  const std::uint64_t budget = memory_max > 0 ? memory_max / 8 : kBufferBudgetBytes;
+  const std::uint64_t used =
+      services_.statistics.client_buffer_bytes.load(std::memory_order_relaxed);
+  tools_.output_bytes_max = used < budget ? kOutputBytesGenerous : kOutputBytesTight;
+}
+
+bool Loop::is_log_congested() const {
+  return services_.log != nullptr && services_.log->pending_bytes() > kLogPendingBytesMax;
+}
+
+// ---- Connections come and go
+
+void Loop::accepted(int descriptor) {
+  Socket socket(descriptor);
+  const command::Settings& settings = services_.config.settings();
+  command::Statistics& statistics = services_.statistics;
+  const auto limit = static_cast<std::size_t>(settings.maxclients.load(std::memory_order_relaxed));
+  if (reception_.connection_count.load(std::memory_order_relaxed) >= limit) {
+    statistics.connections_rejected.fetch_add(1, std::memory_order_relaxed);
+    say_and_close(socket, "-ERR max number of clients reached\r\n");
+    return;
+  }
+  if (settings.protected_mode.load(std::memory_order_relaxed) != 0 &&
+      !is_from_loopback(descriptor)) {
+    statistics.connections_rejected.fetch_add(1, std::memory_order_relaxed);
+    say_and_close(
+        socket,
+        "-DENIED DiskDB is in protected mode: without passwords it serves this machine only. To "
+        "serve "
+        "others, give it a network that keeps strangers out and set protected-mode to no.\r\n");
+    return;
+  }
+  statistics.connections_received.fetch_add(1, std::memory_order_relaxed);
+  reception_.connection_count.fetch_add(1, std::memory_order_relaxed);
+  reception_.receive(std::move(socket));
+}
+
+// Accepting goes on with the next housekeeping: an event loop that tries again at once would do
+// nothing else.
+void Loop::accept_failed(int error_number) {
+  reception_.warn(std::string("Accepting a client connection failed: ") +
+                  std::strerror(error_number));
+  for (const int listener : listeners_) transport_->remove_listener(listener);
+  do_listeners_rest_ = true;
+}
+
+void Loop::post_socket(Socket socket) {
+  {
+    const std::lock_guard lock(mailbox_.mutex);
+    mailbox_.sockets.push_back(std::move(socket));
+  }
+  if (!has_mail_.exchange(true, std::memory_order_acq_rel)) transport_->knock();
+}
+
+void Loop::post_wake(Connection& connection) {
+  {
+    const std::lock_guard lock(mailbox_.mutex);
+    mailbox_.woken.push_back(&connection);
+  }
+  if (!has_mail_.exchange(true, std::memory_order_acq_rel)) transport_->knock();
+}
+
+void Loop::log_advanced() {
+  has_log_advanced_.store(true, std::memory_order_release);
+  transport_->knock();
+}
+
+void Loop::open_mail() {
+  if (has_log_advanced_.exchange(false, std::memory_order_acquire)) is_awaiting_log_ = false;
+  if (!has_mail_.exchange(false, std::memory_order_acq_rel)) return;
+  std::vector<Socket> sockets;
+  std::vector<Connection*> woken;
+  {
+    const std::lock_guard lock(mailbox_.mutex);
+    sockets.swap(mailbox_.sockets);
+    woken.swap(mailbox_.woken);
+  }
+  for (Socket& socket : sockets) welcome(std::move(socket));
+  for (Connection* connection : woken) {
+    connection->is_wake_posted.store(false, std::memory_order_release);
+    if (connection->is_killed.load(std::memory_order_relaxed)) {
+      close(*connection);
+      continue;
+    }
+    connection->unpark_requests();
+    list_runnable(*connection);
+  }
+}
+
+void Loop::welcome(Socket socket) {
+  const command::Settings& settings = services_.config.settings();
+  apply(socket.get(), {.no_delay = settings.tcp_nodelay.load(std::memory_order_relaxed) != 0,
+                       .keepalive_seconds = static_cast<int>(
+                           settings.tcp_keepalive_seconds.load(std::memory_order_relaxed)),
+                       .send_buffer_bytes = options_.socket_send_bytes,
+                       .receive_buffer_bytes = options_.socket_receive_bytes});
+  auto connection = std::make_unique<Connection>(tools_, socket.release());
+  connection->index = connections_.size();
+  connections_.push_back(std::move(connection));
+  if (const Status status = transport_->add(*connections_.back()); !status.ok()) {
+    reception_.warn(status.error().message);
+    close(*connections_.back());
+  }
+}
+
+// The object stays until the end of the turn: lists and the transport may still name it.
+void Loop::close(Connection& connection) {
+  if (connection.is_closed) return;
+  connection.is_closed = true;
+  transport_->remove(connection);
+  connection.leave();
+  {
+    const std::lock_guard lock(mailbox_.mutex);
+    std::erase(mailbox_.woken, &connection);
+  }
+  // Closing with unread input would make the kernel take back what was sent last: an error's text,
+  // say.
+  std::array<char, 4096> ignored;
+  for (int i = 0; i < kDrainsBeforeClose; ++i) {
+    if (::recv(connection.socket, ignored.data(), ignored.size(), MSG_DONTWAIT) <= 0) break;
+  }
+  Socket(std::exchange(connection.socket, -1)).reset();
+  reception_.connection_count.fetch_sub(1, std::memory_order_relaxed);
+
+  const std::size_t index = connection.index;
+  closed_.push_back(std::move(connections_[index]));
+  if (index + 1 != connections_.size()) {
+    connections_[index] = std::move(connections_.back());
+    connections_[index]->index = index;
+  }
+  connections_.pop_back();
+}
+
+// ---- Input
+
+std::span<char> Loop::receive_room(Peer& peer) { return connection_of(peer).receive_room(); }
+
+void Loop::received(Peer& peer, std::size_t bytes) {
+  Connection& connection = connection_of(peer);
+  received_bytes_ += bytes;
+  connection.take_received(bytes);
+  after_run(connection);
+}
+
+void Loop::after_run(Connection& connection) {
+  has_run_ = true;
+  if (connection.is_out_of_turn()) list_runnable(connection);
+  list_output(connection);  // flush() also closes those that are finished
+}
+
+void Loop::list_runnable(Connection& connection) {
+  if (!connection.is_runnable_listed) runnable_.push_back(&connection);
+  connection.is_runnable_listed = true;
+}
+
+void Loop::list_output(Connection& connection) {
+  if (!connection.is_output_listed) with_output_.push_back(&connection);
+  connection.is_output_listed = true;
+}
+
+void Loop::run_listed() {
+  scratch_.clear();
+  scratch_.swap(runnable_);
+  for (Connection* connection : scratch_) {
+    connection->is_runnable_listed = false;
+    if (connection->is_closed) continue;
+    connection->run();
+    if (connection->wants_input()) transport_->resume(*connection);
+    after_run(*connection);
+  }
+}
+
+// ---- Output
+
+void Loop::flush() {
+  log::Offset acknowledgeable = kEverything;
+  if (services_.log != nullptr && (has_run_ || !with_output_.empty())) {
+    services_.log->write_pending();
+    acknowledgeable = services_.log->acknowledgeable();
+  }
+  has_run_ = false;
+  log::Offset smallest_held = kEverything;
+  is_flushing_ = true;
+  scratch_.clear();
+  scratch_.swap(with_output_);
+  for (Connection* connection : scratch_) {
+    connection->is_output_listed = false;
+    if (connection->is_closed) continue;
+    connection->release(acknowledgeable);
+    send_from(*connection);
+    if (connection->is_closed) continue;
+    if (connection->is_finished()) {
+      close(*connection);
+    } else if (connection->is_held()) {
+      smallest_held = std::min(smallest_held, connection->held_for());
+      list_output(*connection);
+    }
+  }
+  is_flushing_ = false;
+  if (smallest_held != kEverything) await_log(smallest_held);
+}
+
+void Loop::send_from(Connection& connection) {
+  std::array<iovec, kSendPartsMax> parts;
+  while (!connection.is_closed && !connection.is_sending && connection.has_sendable()) {
+    const std::size_t count = connection.gather_sendable(parts);
+    connection.is_sending = true;
+    transport_->send(connection, {parts.data(), count}, *this);
+  }
+}
+
+void Loop::sent(Peer& peer, std::size_t bytes) {
+  Connection& connection = connection_of(peer);
+  sent_bytes_ += bytes;
+  connection.is_sending = false;
+  connection.note_sent(bytes);
+  if (connection.is_out_of_turn()) list_runnable(connection);
+  if (connection.wants_input()) transport_->resume(connection);
+  if (!is_flushing_) list_output(connection);
+}
+
+void Loop::failed(Peer& peer) { close(connection_of(peer)); }
+
+void Loop::await_log(log::Offset smallest_held) {
+  if (is_awaiting_log_ && awaited_ <= smallest_held) return;
+  if (is_awaiting_log_) services_.log->forget(*this);
+  is_awaiting_log_ = true;
+  awaited_ = smallest_held;
+  services_.log->await(*this, smallest_held);
+}
+
+// ---- Now and then
+
+void Loop::keep_house() {
+  const Micros now = services_.clock.monotonic();
+  if (now < next_housekeeping_) return;
+  next_housekeeping_ = now + Micros{kHousekeepingPeriod.count * 1000};
+  if (do_listeners_rest_) {
+    do_listeners_rest_ = false;
+    for (const int listener : listeners_) transport_->add_listener(listener);
+  }
+  const std::int64_t timeout_ms =
+      1000 * services_.config.settings().timeout_seconds.load(std::memory_order_relaxed);
+  if (timeout_ms == 0) return;
+  const Millis wall = services_.clock.wall();
+  for (std::size_t i = connections_.size(); i-- > 0;) {  // close() moves the last one into the gap
+    Connection& connection = *connections_[i];
+    const std::int64_t silent_ms =
+        wall.count - connection.last_active_ms.load(std::memory_order_relaxed);
+    if (connection.is_idle() && silent_ms > timeout_ms) close(connection);
+  }
+}
+
+void Loop::publish_counts() {
+  command::Statistics& statistics = services_.statistics;
+  if (received_bytes_ > 0) {
+    statistics.net_input_bytes.fetch_add(std::exchange(received_bytes_, 0),
+                                         std::memory_order_relaxed);
+  }
+  if (sent_bytes_ > 0) {
+    statistics.net_output_bytes.fetch_add(std::exchange(sent_bytes_, 0), std::memory_order_relaxed);
+  }
+  const std::uint64_t used = pool_.used_bytes();
+  if (used != published_buffer_bytes_) {
+    statistics.client_buffer_bytes.fetch_add(used - published_buffer_bytes_,
+                                             std::memory_order_relaxed);
+    published_buffer_bytes_ = used;
+  }
+}
+
+void Loop::finish() {
+  for (const int listener : listeners_) transport_->remove_listener(listener);
+  if (services_.log != nullptr) {
+    services_.log->forget(*this);
+    is_awaiting_log_ = false;
+    // If this fails, on_fatal has spoken and nothing more is acknowledgeable: flush() holds it
+    // back.
+    if (services_.log->sync_all().ok()) flush();
+  } else {
+    flush();
+  }
+  if (services_.log != nullptr) services_.log->forget(*this);
+  open_mail();
+  while (!connections_.empty()) close(*connections_.back());
+  closed_.clear();
+  publish_counts();
+}
+
+}  // namespace diskdb::net

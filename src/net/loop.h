@@ -1,0 +1,131 @@
+// net/loop.h — one network thread: an event loop that receives, runs requests to completion, and
+// sends.
+//
+// A turn: take what the transport has, running each connection's requests as they arrive; then
+// write the log once for all of them; then one send for each connection whose output may leave.
+// What may not leave yet stays, and the log is asked to call back. Nothing is handed to another
+// thread but new connections.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "command/dispatcher.h"
+#include "log/log.h"
+#include "net/buffer_pool.h"
+#include "net/connection.h"
+#include "net/socket.h"
+#include "net/transport.h"
+
+namespace diskdb::net {
+
+/// What all loops share, and is fixed at start.
+struct LoopOptions {
+  std::size_t receive_buffer_bytes = 64 * 1024;
+  int socket_send_bytes = 0;
+  int socket_receive_bytes = 0;
+  bool keeps_buffers = true;
+  resp::ReadsAsOptions reads_as_options = nullptr;
+};
+
+/// New connections, shared by all loops: how many there are, and who takes the next.
+class Reception {
+ public:
+  virtual ~Reception() = default;
+  /// Hands a new connection to one of the loops. Owns `socket`.
+  virtual void receive(Socket socket) = 0;
+  /// A line for the server's log, at level warning.
+  virtual void warn(const std::string& text) = 0;
+  std::atomic<std::size_t> connection_count{0};
+};
+
+/// Threads: run() on its own thread; post_*, stop and log_advanced on any.
+class Loop final : public TransportHandler, public log::Listener, public WakeBox {
+ public:
+  /// Borrows everything for its life.
+  Loop(command::Services& services, Reception& reception, const LoopOptions& options,
+       std::unique_ptr<Transport> transport);
+  ~Loop() override;
+
+  /// Serves until stop(). Then what was executed is synced and sent, as far as clients take it at
+  /// once, and all connections are closed.
+  void run();
+  void stop();
+
+  /// Before run(). Borrowed.
+  void add_listener(int socket);
+  /// A connection for this loop.
+  void post_socket(Socket socket);
+  void post_wake(Connection& connection) override;
+  void log_advanced() override;
+
+  const BufferPool& pool() const { return pool_; }
+
+  // TransportHandler: from within the transport's calls.
+  void accepted(int socket) override;
+  void accept_failed(int error_number) override;
+  std::span<char> receive_room(Peer& peer) override;
+  void received(Peer& peer, std::size_t bytes) override;
+  void sent(Peer& peer, std::size_t bytes) override;
+  void failed(Peer& peer) override;
+
+ private:
+  struct Mailbox {
+    std::mutex mutex;
+    std::vector<Socket> sockets;     // guarded by mutex
+    std::vector<Connection*> woken;  // guarded by mutex
+  };
+
+  void renew_bounds();
+  bool is_log_congested() const;
+  void open_mail();
+  void welcome(Socket socket);
+  void run_listed();
+  void list_runnable(Connection& connection);
+  void list_output(Connection& connection);
+  void after_run(Connection& connection);
+  void flush();
+  void send_from(Connection& connection);
+  void await_log(log::Offset smallest_held);
+  void close(Connection& connection);
+  void keep_house();
+  void publish_counts();
+  void finish();
+
+  command::Services& services_;
+  Reception& reception_;
+  const LoopOptions options_;
+  std::unique_ptr<Transport> transport_;
+  BufferPool pool_;
+  Buffer receive_buffer_;
+  command::Dispatcher dispatcher_;
+  resp::ParserOptions parser_options_;
+  LoopTools tools_;
+  std::vector<int> listeners_;
+
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::vector<std::unique_ptr<Connection>> closed_;  ///< gone at the end of the turn
+  std::vector<Connection*> runnable_;
+  std::vector<Connection*> with_output_;
+  std::vector<Connection*> scratch_;
+
+  Mailbox mailbox_;
+  std::atomic<bool> has_mail_{false};
+  std::atomic<bool> is_stopping_{false};
+  std::atomic<bool> has_log_advanced_{false};
+
+  bool has_run_ = false;  ///< requests, in this turn
+  bool is_flushing_ = false;
+  bool is_awaiting_log_ = false;
+  log::Offset awaited_ = 0;
+  bool do_listeners_rest_ = false;
+  Micros next_housekeeping_{};
+  std::uint64_t received_bytes_ = 0;  ///< not yet in the statistics
+  std::uint64_t sent_bytes_ = 0;
+  std::uint64_t published_buffer_bytes_ = 0;
+};
+
+}  // namespace diskdb::net
