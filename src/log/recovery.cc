@@ -163,10 +163,12 @@ class Scanner {
       vouch(segment.header.attested, segment.limit);
       if (names_first_offset(segment)) vouch(segment.header.first_offset, segment.limit);
     }
-    if (segment.is_part) {
-      reader.move_to(segment.used_bytes);
-      TRY_LET(const std::optional<BatchHeader> torn, reader.announced());
-      if (torn.has_value() && torn->offset == scan_.end) seen_end = std::max(seen_end, torn->end());
+    const std::uint64_t begin = segment.is_part ? segment.used_bytes : kSegmentHeaderBytes;
+    reader.move_to(begin);
+    TRY_LET(const std::optional<BatchHeader> torn, reader.announced());
+    if (is_good && torn.has_value() && torn->offset == scan_.end) {
+      note_stop(segment, begin);
+      seen_end = std::max(seen_end, torn->end());
     }
     // Under a bad header only batches that the log could need count: older ones are an earlier
     // life's.
@@ -174,6 +176,10 @@ class Scanner {
     while (true) {
       TRY_LET(const std::optional<Batch> batch, reader.search(at_least));
       if (!batch.has_value()) return Status::okay();
+      // Batches from the very beginning on, yet too late: it is the stretch before them that is
+      // missing.
+      if (batch->position > begin) note_stop(segment, begin);
+      is_stop_certain_ = true;
       vouch(batch->header.attested, segment.limit);
       seen_end = std::max(seen_end, std::min(batch->header.end(), segment.limit));
       if (is_good) continue;
@@ -186,12 +192,22 @@ class Scanner {
     }
   }
 
+  /// A segment that was filled ends like one that is damaged. Which one lacks something shows where
+  /// batches begin later than they should, or a header announces the very offset that is missing.
+  void note_stop(const FoundSegment& segment, std::uint64_t position) {
+    if (is_stop_certain_) return;
+    is_stop_certain_ = true;
+    stop_.path = segment.path;
+    stop_.position = position;
+  }
+
   io::Disk& disk_;
   std::string folder_;
   std::optional<Offset> checkpoint_;
   Scan scan_;
   Damage stop_;
   std::size_t stop_index_ = 0;
+  bool is_stop_certain_ = false;
 };
 
 }  // namespace
