@@ -195,6 +195,7 @@ Outcome Dispatcher::call(CommandContext& cx, Bytes raw, std::size_t name_word_co
 Dispatcher::Held Dispatcher::hold_keys(Session& session, const Row& row,
                                        std::span<const Bytes> words) {
   keys_.clear();
+  key_indices_.clear();
   shards_.clear();
   if (row.has(Flag::kAllShards)) {
     access_.hold_all();
