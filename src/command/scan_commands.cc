@@ -1,9 +1,6 @@
 // SCAN, KEYS and RANDOMKEY: which keys there are.
 #include <algorithm>
-#include <cerrno>
 #include <cstdint>
-#include <cstdlib>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,16 +21,21 @@ constexpr std::uint64_t kCountBounded = 1ULL << 40;  // so that the product fits
 /// RANDOMKEY deletes so many expired keys on its way before it looks at all keys once.
 constexpr int kRandomTries = 100;
 
-/// Accepts what strtoul accepts, as Redis does: nothing, signs, numbers that wrap.
+/// What strtoul makes of the text, which is how Redis reads cursors: nothing is 0, a sign may stand
+/// in front, and "-1" is the largest number.
 Answer<std::uint64_t> parse_cursor(Bytes text) {
-  const std::string copy(text);
-  char* end = nullptr;
-  errno = 0;
-  const std::uint64_t cursor = std::strtoull(copy.c_str(), &end, 10);
-  if ((!copy.empty() && is_space(copy[0])) || *end != '\0' || errno == ERANGE) {
-    return Refusal::kInvalidCursor;
+  const bool is_negative = text.starts_with('-');
+  const bool has_sign = is_negative || text.starts_with('+');
+  if (has_sign && text.size() == 1) return Refusal::kInvalidCursor;
+  std::uint64_t cursor = 0;
+  for (const char c : text.substr(has_sign ? 1 : 0)) {
+    const auto digit = static_cast<std::uint64_t>(c - '0');
+    if (c < '0' || c > '9' || __builtin_mul_overflow(cursor, 10, &cursor) ||
+        __builtin_add_overflow(cursor, digit, &cursor)) {
+      return Refusal::kInvalidCursor;
+    }
   }
-  return cursor;
+  return is_negative ? 0 - cursor : cursor;
 }
 
 /// MATCH, COUNT and TYPE.
