@@ -1,0 +1,116 @@
+// command/test_server.h — for tests: a whole server but for sockets and log. Commands go through
+// the dispatcher as they would from a connection, and time passes only when told to.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command/command_table.h"
+#include "command/config.h"
+#include "command/dispatcher.h"
+#include "command/services.h"
+#include "command/session.h"
+#include "command/statistics.h"
+#include "io/clock.h"
+#include "keyspace/keyspace.h"
+#include "resp/output.h"
+#include "resp/reply.h"
+
+namespace diskdb::command {
+
+/// Threads: one at a time.
+class TestServer {
+ public:
+  TestServer() = default;
+  TestServer(const TestServer&) = delete;
+  TestServer& operator=(const TestServer&) = delete;
+  ~TestServer() { close_all(); }
+
+  /// The reply's bytes, on connection `name`, which is opened if there is none.
+  std::string run(const std::vector<std::string>& words, const std::string& name = "1") {
+    const std::vector<Bytes> views(words.begin(), words.end());
+    Client& client = this->client(name);
+    resp::StringOutput output;
+    resp::Reply reply(output, client.session.dialect);
+    const resp::Request request{views, raw_of(views)};
+    const auto progress = dispatcher_.run(client.session, {&request, 1}, reply, clock_.wall());
+    ASSERT(progress.done == 1);
+    if (client.session.closes_after_reply) close(name);
+    return std::string(output.view());
+  }
+
+  void close_all() {
+    while (!clients_.empty()) close(clients_.begin()->first);
+  }
+
+  io::ManualClock& clock() { return clock_; }
+  keyspace::Keyspace& keyspace() { return keyspace_; }
+  Config& config() { return config_; }
+
+ private:
+  struct TestSession final : Session {
+    void wake() override {}
+  };
+  struct Client {
+    TestSession session;
+  };
+  struct NoLifecycle final : Lifecycle {
+    void request_shutdown() override {}
+    Status reload(keyspace::Access&) override { return {Code::kInvalid, "there is no log"}; }
+  };
+
+  Client& client(const std::string& name) {
+    auto& client = clients_[name];
+    if (client == nullptr) {
+      client = std::make_unique<Client>();
+      client->session.id = registry_.next_id();
+      client->session.address = "127.0.0.1:1";
+      client->session.local_address = "127.0.0.1:7878";
+      client->session.created_at = clock_.wall();
+      registry_.add(client->session);
+    }
+    return *client;
+  }
+
+  void close(const std::string& name) {
+    const auto at = clients_.find(name);
+    at->second->session.unpark();
+    registry_.remove(at->second->session);
+    clients_.erase(at);
+  }
+
+  Bytes raw_of(const std::vector<Bytes>& words) {
+    raw_ = "*" + std::to_string(words.size()) + "\r\n";
+    for (const Bytes word : words) {
+      raw_.append("$").append(std::to_string(word.size())).append("\r\n");
+      raw_.append(word).append("\r\n");
+    }
+    return raw_;
+  }
+
+  io::ManualClock clock_;
+  keyspace::Keyspace keyspace_{{.shard_count = 16, .hash_seed = 1}, nullptr};
+  std::vector<std::span<const Row>> families_ = all_families();
+  CommandTable table_{families_};
+  ClientRegistry registry_;
+  Config config_;
+  Statistics statistics_{table_.rows().size()};
+  NoLifecycle lifecycle_;
+  ServerFacts facts_;
+  Services services_{.keyspace = keyspace_,
+                     .log = nullptr,
+                     .clock = clock_,
+                     .table = table_,
+                     .clients = registry_,
+                     .config = config_,
+                     .statistics = statistics_,
+                     .lifecycle = lifecycle_,
+                     .facts = facts_};
+  Dispatcher dispatcher_{services_};
+  std::map<std::string, std::unique_ptr<Client>> clients_;
+  std::string raw_;
+};
+
+}  // namespace diskdb::command
