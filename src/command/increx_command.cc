@@ -120,7 +120,7 @@ struct Reals {
   static bool is_number(Wide value) { return !std::isnan(value); }
   static bool is_expressible(Wide value) { return std::isfinite(value); }
   static void store(CommandContext& cx, Wide value, Expiry expiry) {
-    cx.keyspace.set_string(cx.key(), format_human(value), expiry);
+    cx.keyspace.set_text(cx.key(), format_human(value), expiry);
   }
   static void reply(resp::Reply& reply, Wide value) { reply.human_real(value); }
 };

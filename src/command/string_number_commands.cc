@@ -71,7 +71,7 @@ Outcome incrbyfloat(CommandContext& cx, Arguments args) {
   if (!std::isfinite(value)) return Refusal::kNanOrInfinity;
 
   const std::string text = format_human(value);
-  cx.keyspace.set_string(cx.key(), text, Expiry::keep());
+  cx.keyspace.set_text(cx.key(), text, Expiry::keep());
   cx.reply.bulk(text);
   return Outcome::done();
 }

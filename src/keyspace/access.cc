@@ -321,6 +321,10 @@ void Access::set_string(const Key& key, Bytes value, Expiry expiry) {
   if (value.size() <= kIntegerTextMax && !value.empty() && value[0] <= '9') {
     if (const auto integer = parse_integer(value)) return set_integer(key, *integer, expiry);
   }
+  set_text(key, value, expiry);
+}
+
+void Access::set_text(const Key& key, Bytes value, Expiry expiry) {
   put(
       key, expiry, [&] { return Record::create(key, value); },
       [&](Record* record) { return Record::with_string(record, value); });

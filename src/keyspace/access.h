@@ -110,8 +110,10 @@ class Access {
   void log_by_effect();
   void log_verbatim();
 
-  /// The key holds this string from now on, whatever it held before.
+  /// The key holds this string from now on, whatever it held before: as an integer if it spells one.
   void set_string(const Key& key, Bytes value, Expiry expiry = Expiry::none());
+  /// As set_string, but kept as text in any case: what INCRBYFLOAT leaves.
+  void set_text(const Key& key, Bytes value, Expiry expiry = Expiry::none());
   void set_integer(const Key& key, std::int64_t value, Expiry expiry = Expiry::none());
   /// As set_string, taking the bytes over by reference.
   void set_shared(const Key& key, SharedBytes value, Expiry expiry = Expiry::none());
