@@ -187,6 +187,7 @@ Config::Config() {
   }
   std::ranges::sort(options_, {}, [](const Option* option) { return option->name; });
   values_.resize(options_.size());
+  defaults_.resize(options_.size());
   is_given_.resize(options_.size());
   for (const Option* option : options_) {
     for (const Bytes name : {option->name, option->alias}) {
@@ -194,7 +195,7 @@ Config::Config() {
       const bool is_new = by_name_.emplace(name, option).second;
       ASSERT(is_new);
     }
-    store(*option, std::string(option->initial));
+    set_default(option->name, std::string(option->initial));
   }
 }
 
@@ -235,6 +236,21 @@ std::int64_t Config::number(Bytes name) const {
 }
 
 bool Config::is_given(const Option& option) const { return is_given_[index_of(option)]; }
+
+void Config::set_default(Bytes name, std::string value) {
+  const Option* option = find(name);
+  ASSERT(option != nullptr);
+  const std::lock_guard lock(mutex_);
+  const std::size_t index = index_of(*option);
+  defaults_[index] = value;
+  if (!is_given_[index]) store(*option, std::move(value));
+}
+
+bool Config::is_default(const Option& option) const {
+  const std::lock_guard lock(mutex_);
+  const std::size_t index = index_of(option);
+  return values_[index] == defaults_[index];
+}
 
 Status Config::set_at_start(const Option& option, std::span<const std::string> words) {
   std::vector<std::string> given(words.begin(), words.end());

@@ -1,0 +1,105 @@
+#include "server/cron.h"
+
+#include <algorithm>
+
+#include "command/config.h"
+#include "command/statistics.h"
+#include "server/memory.h"
+
+namespace diskdb::server {
+namespace {
+
+constexpr Millis kPeriod{100};
+constexpr Millis kBusyPeriod{10};
+// Buckets looked at while a shard is held: some ten microseconds, or a hundred if all have expired.
+constexpr std::size_t kBucketsPerHold = 32;
+// Of each kBusyPeriod, for every degree of active-expire-effort: 2.5 % to 25 % of a processor.
+constexpr std::int64_t kExpiryMicrosPerEffort = 250;
+constexpr std::int64_t kMeasureMicros = 100'000;
+
+}  // namespace
+
+Cron::Cron(command::Services& services)
+    : services_(services),
+      access_(services.keyspace),
+      cursors_(services.keyspace.database_count()),
+      measured_at_(services.clock.monotonic()) {}
+
+Millis Cron::step() {
+  const Micros now = services_.clock.monotonic();
+  services_.clients.wake_if_over(services_.clock.wall());
+  measure(now);
+  // Deletions are logged: they rest while writes are refused for want of room, and while clients
+  // are paused.
+  services_.keyspace.is_expiry_resting.store(
+      (services_.log != nullptr && !services_.log->has_room()) ||
+          services_.clients.is_paused(true, services_.clock.wall()),
+      std::memory_order_relaxed);
+  const std::int64_t effort =
+      services_.config.settings().active_expire_effort.load(std::memory_order_relaxed);
+  const bool has_more_expired = expire(now + Micros{kExpiryMicrosPerEffort * effort});
+  const bool has_more_detached = services_.keyspace.free_detached();
+  return has_more_expired || has_more_detached ? kBusyPeriod : kPeriod;
+}
+
+// Walks the shards in a circle. True if time ran out before a whole circle was done.
+bool Cron::expire(Micros until) {
+  keyspace::Keyspace& keyspace = services_.keyspace;
+  if (!keyspace.is_active_expiry_on.load(std::memory_order_relaxed) ||
+      keyspace.is_expiry_resting.load(std::memory_order_relaxed)) {
+    return false;
+  }
+  const std::span<keyspace::Shard> shards = keyspace.shards();
+  bool is_done = true;
+  for (std::size_t i = 0; i < shards.size() && is_done; ++i) {
+    is_done = expire_in(shards[next_shard_], until);
+    if (!is_done) break;
+    next_shard_ = (next_shard_ + 1) % shards.size();
+    std::ranges::fill(cursors_, 0);
+  }
+  if (services_.log != nullptr) services_.log->write_pending();
+  return !is_done;
+}
+
+// False if time ran out; the cursors know where to go on. Only work that was done counts: looking
+// at a shard without expired keys is a lock and a few comparisons.
+bool Cron::expire_in(keyspace::Shard& shard, Micros until) {
+  const auto has_expired = [&](std::uint32_t db, Millis wall) {
+    const keyspace::Table& table = access_.table(shard, db);
+    return table.expiring_count() > 0 && table.earliest_expiry() <= wall;
+  };
+  for (;;) {
+    const Millis wall = services_.clock.wall();
+    access_.begin(0, wall);
+    if (!access_.spin_hold(shard)) {  // busy: whoever holds it expires what he meets
+      access_.release();
+      return true;
+    }
+    std::uint32_t db = 0;
+    while (db < cursors_.size() && !has_expired(db, wall)) ++db;
+    const bool is_clean = db == cursors_.size();
+    if (!is_clean) access_.expire_some(shard, db, &cursors_[db], kBucketsPerHold);
+    access_.release();
+    if (is_clean) return true;
+    if (services_.clock.monotonic() >= until) return false;
+  }
+}
+
+void Cron::measure(Micros now) {
+  const std::int64_t micros = now.count - measured_at_.count;
+  if (micros < kMeasureMicros) return;
+  command::Statistics& statistics = services_.statistics;
+  const std::uint64_t used = allocated_memory();
+  statistics.used_memory_bytes.store(used, std::memory_order_relaxed);
+  if (used > statistics.peak_memory_bytes.load(std::memory_order_relaxed)) {
+    statistics.peak_memory_bytes.store(used, std::memory_order_relaxed);
+  }
+  const std::uint64_t commands = statistics.commands_processed.load(std::memory_order_relaxed);
+  const std::uint64_t done = commands >= commands_at_ ? commands - commands_at_ : commands;
+  statistics.instantaneous_ops_per_sec.store(static_cast<std::int64_t>(done) * 1'000'000 / micros,
+                                             std::memory_order_relaxed);
+  commands_at_ = commands;
+  measured_at_ = now;
+}
+
+}  // namespace diskdb::server

@@ -1,0 +1,14 @@
+// server/memory.h — how much memory the process uses and may use. (What the system says it
+// occupies: io/process.h.)
+#pragma once
+
+#include <cstdint>
+
+namespace diskdb::server {
+
+/// What the allocator has given out. Cost: some microseconds.
+std::uint64_t allocated_memory();
+/// The machine's memory, or the control group's limit if that is less; 0 if unknown.
+std::uint64_t available_memory();
+
+}  // namespace diskdb::server

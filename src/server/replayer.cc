@@ -1,0 +1,64 @@
+#include "server/replayer.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "base/number.h"
+
+namespace diskdb::server {
+namespace {
+
+constexpr std::size_t kBatch = 256;
+constexpr std::int64_t kReportMicros = 2'000'000;
+
+}  // namespace
+
+Replayer::Replayer(command::Services& services, std::function<void(const std::string&)> report)
+    : services_(services), report_(std::move(report)), dispatcher_(services), reply_(output_) {
+  // Whatever the settings are today, what was accepted once is accepted again.
+  parser_options_.bulk_bytes_max = std::numeric_limits<std::int64_t>::max();
+  services_.keyspace.is_replaying.store(true);
+  now_ = services_.clock.wall();
+  next_report_ = services_.clock.monotonic() + Micros{kReportMicros};
+}
+
+Replayer::~Replayer() { services_.keyspace.is_replaying.store(false); }
+
+Status Replayer::replay(Bytes payload, log::Offset at) {
+  resp::RequestParser parser(parser_options_);
+  Bytes left = payload;
+  while (!left.empty()) {
+    const auto status = parser.parse(left, kBatch);
+    if (status != resp::ParseStatus::kRequests) {
+      return {Code::kCorrupt,
+              fmt::format("the log at offset {} holds what is no command: {}",
+                          at + (payload.size() - left.size()),
+                          status == resp::ParseStatus::kError ? parser.error() : "it is cut off")};
+    }
+    for (const resp::Request& request : parser.requests()) {
+      const Status done = run(request);
+      if (!done.ok()) return done.because(fmt::format("replaying the log near offset {}", at));
+    }
+    left.remove_prefix(parser.consumed());
+  }
+  byte_count_ += payload.size();
+  if (const Micros now = services_.clock.monotonic(); now >= next_report_) {
+    next_report_ = now + Micros{kReportMicros};
+    report_(fmt::format("Loading: {} commands, {} MB of the log so far", command_count_,
+                        byte_count_ >> 20U));
+  }
+  return {};
+}
+
+Status Replayer::run(const resp::Request& request) {
+  // A transaction's frame is whole or absent: the words around it have done their work.
+  const Bytes name = request.words[0];
+  if (equals_ignoring_case(name, "MULTI") || equals_ignoring_case(name, "EXEC")) return {};
+  ++command_count_;
+  TRY(dispatcher_.replay(session_, request.words, reply_, now_));
+  output_.clear();
+  return {};
+}
+
+}  // namespace diskdb::server

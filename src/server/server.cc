@@ -1,0 +1,309 @@
+#include "server/server.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <forward_list>
+#include <thread>
+
+#include "command/string_commands.h"
+#include "io/random.h"
+#include "keyspace/access.h"
+#include "resp/words.h"
+#include "server/config_rewrite.h"
+#include "server/cron.h"
+#include "server/replayer.h"
+
+namespace diskdb::server {
+namespace {
+
+constexpr std::uint64_t kOwnDescriptors = 64;  // besides those of clients
+
+Error system_error(const std::string& doing) {
+  return {Code::kIo, doing + ": " + std::strerror(errno)};
+}
+
+std::string random_id() {
+  std::string id;
+  while (id.size() < 40) id += fmt::format("{:016x}", io::entropy());
+  return id.substr(0, 40);
+}
+
+std::string executable_path() {
+  char path[PATH_MAX];
+  const ssize_t size = ::readlink("/proc/self/exe", path, sizeof path);
+  return size > 0 ? std::string(path, static_cast<std::size_t>(size)) : std::string();
+}
+
+std::string absolute(const std::string& path) {
+  char resolved[PATH_MAX];
+  return ::realpath(path.c_str(), resolved) == nullptr ? path : std::string(resolved);
+}
+
+}  // namespace
+
+Server::Server(command::Config& config, io::Disk& disk, io::Clock& clock, ServerLog& server_log,
+               std::string config_file)
+    : config_(config),
+      disk_(disk),
+      clock_(clock),
+      server_log_(server_log),
+      table_(command::all_families()),
+      statistics_(table_.rows().size()) {
+  const auto threads = static_cast<int>(config.number("threads"));
+  facts_ = {
+      .version = std::string(kVersion),
+      .run_id = random_id(),
+      .executable = executable_path(),
+      .config_file = config_file.empty() ? std::string() : absolute(config_file),
+      .engine = config.text("engine"),
+      .tcp_port = static_cast<int>(config.number("port")),
+      .thread_count = threads > 0 ? threads : static_cast<int>(std::thread::hardware_concurrency()),
+      .started_at = clock.wall()};
+  facts_.thread_count = std::max(facts_.thread_count, 1);
+  keyspace_options_.database_count = static_cast<std::uint32_t>(config.number("databases"));
+  keyspace_options_.hash_seed = io::entropy();
+}
+
+Server::~Server() {
+  if (!pid_file_.empty()) std::remove(pid_file_.c_str());
+}
+
+Status Server::start() {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);
+  shutdown_event_ = net::Socket(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  sigset_t ending;
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGTERM);
+  sigaddset(&ending, SIGINT);
+  signals_ = net::Socket(::signalfd(-1, &ending, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!shutdown_event_ || !signals_) return system_error("starting");
+
+  raise_descriptor_limit();
+  TRY(take_port());
+  server_log_.warning(fmt::format("DiskDB {} is starting, PID: {}, port {}, engine {}, {} threads",
+                                  kVersion, ::getpid(), facts_.tcp_port, facts_.engine,
+                                  facts_.thread_count));
+  server_log_.warning(facts_.config_file.empty()
+                          ? std::string("No configuration file: using the defaults")
+                          : "Configuration loaded from " + facts_.config_file);
+  write_pid_file();
+  server_log_.warning("Server initialized");
+  if (facts_.engine == "disk") {
+    TRY(prepare_folder());
+    TRY(recover());
+  } else {
+    keyspace_ = std::make_unique<keyspace::Keyspace>(keyspace_options_, nullptr);
+  }
+  services_ = std::make_unique<command::Services>(services_with(*keyspace_));
+  follow_settings();
+  TRY(listen());
+  server_log_.notice("Ready to accept connections");
+  return {};
+}
+
+command::Services Server::services_with(keyspace::Keyspace& keyspace) {
+  return {.keyspace = keyspace,
+          .log = keyspace.log(),
+          .clock = clock_,
+          .table = table_,
+          .clients = clients_,
+          .config = config_,
+          .statistics = statistics_,
+          .lifecycle = *this,
+          .facts = facts_};
+}
+
+// Clients must not be more than descriptors: a connection that cannot be accepted is worse than a
+// refused one.
+void Server::raise_descriptor_limit() {
+  const auto clients = static_cast<std::uint64_t>(config_.number("maxclients"));
+  const std::uint64_t wanted = clients + kOwnDescriptors;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  const rlimit raised{.rlim_cur = wanted, .rlim_max = std::max<rlim_t>(limit.rlim_max, wanted)};
+  if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, wanted);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  const std::uint64_t possible =
+      limit.rlim_cur > kOwnDescriptors ? limit.rlim_cur - kOwnDescriptors : 1;
+  if (possible >= clients) return;
+  const std::string value = std::to_string(possible);
+  const command::Config::Change change{"maxclients", value};
+  config_.set_live({&change, 1});
+  server_log_.warning(fmt::format(
+      "maxclients is {} instead of {}: the system allows this process {} open files (ulimit -n)",
+      possible, clients, limit.rlim_cur));
+}
+
+Status Server::take_port() {
+  if (facts_.tcp_port == 0) return {};
+  const auto port = static_cast<std::uint16_t>(facts_.tcp_port);
+  const std::string text = config_.text("bind");
+  std::vector<Bytes> addresses;
+  std::forward_list<std::string> storage;
+  resp::split_words(text, addresses, storage);
+  for (const Bytes word : addresses) {
+    const bool may_be_missing = word.starts_with('-');
+    auto socket = net::bind_to(std::string(word.substr(may_be_missing ? 1 : 0)), port);
+    if (socket.ok()) {
+      bound_.push_back(std::move(*socket));
+    } else if (!may_be_missing || socket.error().code == Code::kBusy) {
+      // Redis's words, for whoever waits for them.
+      server_log_.warning(fmt::format("Failed listening on port {} (TCP), aborting.", port));
+      return socket.status().because("cannot listen");
+    }
+  }
+  if (bound_.empty()) return {Code::kInvalid, "cannot listen: no address of `bind` is there"};
+  return {};
+}
+
+Status Server::prepare_folder() {
+  const std::string folder = config_.text("dir");
+  TRY(disk_.make_folder(folder));
+  const std::string path[] = {absolute(folder)};
+  return config_.set_at_start(*config_.find("dir"), path);
+}
+
+// The log's frames belong to a keyspace that knows its log, and the log cannot be opened before
+// somebody takes what it holds: so they are run in a keyspace without a log, which then gives its
+// tables away.
+Status Server::recover() {
+  log::Options options;
+  options.folder = config_.text("dir") + "/log";
+  options.segment_bytes = static_cast<std::uint64_t>(config_.number("max-log-size"));
+  options.fsync = static_cast<log::Fsync>(config_.number("fsync"));
+  options.sync_interval = Millis{config_.number("sync-interval")};
+  options.on_fatal = [this](const Status& status) {
+    server_log_.warning(
+        fmt::format("Writing the log failed: {}. What was acknowledged is safe; the rest is "
+                    "replayed at the next start. "
+                    "Exiting.",
+                    status.error().message));
+    ::_exit(1);
+  };
+  keyspace::Keyspace fresh(keyspace_options_, nullptr);
+  TRY(replay_into(fresh, [&](log::Replay& replay) -> Status {
+    TRY_LET(log_, log::Log::open(disk_, clock_, std::move(options), replay));
+    return {};
+  }));
+  keyspace_ = std::make_unique<keyspace::Keyspace>(keyspace_options_, log_.get());
+  keyspace::Access access(*keyspace_);
+  access.begin(0, clock_.wall());
+  access.hold_all();
+  access.exchange_all(fresh);
+  access.release();
+  return {};
+}
+
+Status Server::replay_into(keyspace::Keyspace& fresh,
+                           const std::function<Status(log::Replay&)>& read) {
+  command::Services services = services_with(fresh);
+  Replayer replayer(services, [this](const std::string& line) { server_log_.notice(line); });
+  const Micros begin = clock_.monotonic();
+  TRY(read(replayer));
+  const double seconds = static_cast<double>((clock_.monotonic() - begin).count) / 1e6;
+  server_log_.notice(fmt::format("DB loaded from the log: {} commands, {} bytes, {:.3f} seconds",
+                                 replayer.command_count(), replayer.byte_count(), seconds));
+  return {};
+}
+
+Status Server::reload(keyspace::Access& access) {
+  if (log_ == nullptr) return {};  // the memory engine has nothing to read again
+  keyspace::Keyspace fresh(keyspace_options_, nullptr);
+  TRY(replay_into(fresh, [this](log::Replay& replay) { return log_->read(replay); }));
+  access.exchange_all(fresh);
+  return {};
+}
+
+void Server::follow_settings() {
+  if (log_ != nullptr) {
+    const auto follow = [this] {
+      log_->set_fsync(static_cast<log::Fsync>(config_.number("fsync")),
+                      Millis{config_.number("sync-interval")});
+    };
+    config_.observe("fsync", follow);
+    config_.observe("sync-interval", follow);
+  }
+  config_.observe("maxclients", [this] { raise_descriptor_limit(); });
+  if (!facts_.config_file.empty() && facts_.config_file != "-") {
+    config_.set_rewriter([this] { return rewrite_config_file(facts_.config_file, config_); });
+  }
+}
+
+Status Server::listen() {
+  net::NetworkOptions options;
+  options.thread_count = static_cast<std::size_t>(facts_.thread_count);
+  options.backlog = static_cast<int>(config_.number("tcp-backlog"));
+  options.loop = {
+      .receive_buffer_bytes = static_cast<std::size_t>(config_.number("recv-buffer-size")),
+      .socket_send_bytes = static_cast<int>(config_.number("send-buffer-size")),
+      .socket_receive_bytes = static_cast<int>(config_.number("socket-recv-buffer-size")),
+      .keeps_buffers = config_.is_on("buffer-pool-enabled"),
+      .reads_as_options = command::set_reads_as_options};
+  TRY_LET(network_, net::Network::create(*services_, options, [this](const std::string& line) {
+            server_log_.warning(line);
+          }));
+  return network_->start(std::move(bound_));
+}
+
+void Server::write_pid_file() {
+  pid_file_ = config_.text("pidfile");
+  if (pid_file_.empty()) return;
+  std::FILE* file = std::fopen(pid_file_.c_str(), "we");
+  if (file == nullptr) {
+    server_log_.warning(
+        fmt::format("Cannot write the pidfile {}: {}", pid_file_, std::strerror(errno)));
+    pid_file_.clear();
+    return;
+  }
+  const std::string text = fmt::format("{}\n", ::getpid());
+  std::fwrite(text.data(), 1, text.size(), file);
+  std::fclose(file);
+}
+
+void Server::request_shutdown() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(shutdown_event_.get(), &one, sizeof one);
+}
+
+Status Server::run() {
+  Cron cron(*services_);
+  pollfd waited[] = {{.fd = shutdown_event_.get(), .events = POLLIN, .revents = 0},
+                     {.fd = signals_.get(), .events = POLLIN, .revents = 0}};
+  for (;;) {
+    const Millis pause = cron.step();
+    if (::poll(waited, 2, static_cast<int>(pause.count)) <= 0) continue;
+    if (waited[0].revents != 0) {
+      server_log_.warning("User requested shutdown...");
+      break;
+    }
+    signalfd_siginfo info{};
+    if (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+      server_log_.warning(info.ssi_signo == SIGINT ? "Received SIGINT, shutting down..."
+                                                   : "Received SIGTERM, shutting down...");
+      break;
+    }
+  }
+  network_->stop();
+  if (log_ != nullptr) {
+    server_log_.notice("Closing the log.");
+    TRY(log_->close());
+  }
+  server_log_.warning("DiskDB is now ready to exit, bye bye...");
+  return {};
+}
+
+}  // namespace diskdb::server

@@ -1,0 +1,74 @@
+// server/server.h — builds the objects, recovers, serves, and ends in good order.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command/clients.h"
+#include "command/command_table.h"
+#include "command/config.h"
+#include "command/services.h"
+#include "command/statistics.h"
+#include "io/clock.h"
+#include "io/file.h"
+#include "keyspace/keyspace.h"
+#include "log/log.h"
+#include "net/network.h"
+#include "net/socket.h"
+#include "server/server_log.h"
+
+namespace diskdb::server {
+
+constexpr Bytes kVersion = "0.1.0";
+
+/// Threads: one at a time, but for the Lifecycle's calls.
+class Server final : public command::Lifecycle {
+ public:
+  /// Borrows everything for its life. `config_file`: empty if there is none.
+  Server(command::Config& config, io::Disk& disk, io::Clock& clock, ServerLog& server_log,
+         std::string config_file);
+  ~Server() override;
+
+  /// Takes the port, replays the log, then listens: nobody is served before everything is there.
+  /// Errors: kInvalid, kBusy (port or folder), kCorrupt, kIo, kNoSpace.
+  Status start();
+  /// Serves until a signal or SHUTDOWN, then ends in good order. Requires: start(), and SIGTERM and
+  /// SIGINT blocked in all threads. Errors: as the log's; what was acknowledged before is safe
+  /// anyway.
+  Status run();
+
+  void request_shutdown() override;
+  Status reload(keyspace::Access& access) override;
+
+ private:
+  Status take_port();
+  Status prepare_folder();
+  Status recover();
+  Status replay_into(keyspace::Keyspace& fresh, const std::function<Status(log::Replay&)>& read);
+  Status listen();
+  void raise_descriptor_limit();
+  void follow_settings();
+  void write_pid_file();
+  command::Services services_with(keyspace::Keyspace& keyspace);
+
+  command::Config& config_;
+  io::Disk& disk_;
+  io::Clock& clock_;
+  ServerLog& server_log_;
+  command::CommandTable table_;
+  command::ClientRegistry clients_;
+  command::Statistics statistics_;
+  command::ServerFacts facts_;
+  keyspace::Options keyspace_options_;
+  net::Socket shutdown_event_;
+  net::Socket signals_;
+  std::vector<net::Socket> bound_;
+  std::unique_ptr<log::Log> log_;  ///< null for the memory engine
+  std::unique_ptr<keyspace::Keyspace> keyspace_;
+  std::unique_ptr<command::Services> services_;
+  std::unique_ptr<net::Network> network_;
+  std::string pid_file_;
+};
+
+}  // namespace diskdb::server
