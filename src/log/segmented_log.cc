@@ -356,20 +356,23 @@ bool SegmentedLog::sync_segment(SegmentFile& segment, bool is_complete, Offset t
 /// True: the writer was waiting for the spare that there is now.
 bool SegmentedLog::keep_spare(Due due) {
   std::uint64_t file_bytes = 0;
-  std::unique_ptr<SegmentFile>
-      small;  // a spare that does not suffice; the writer waits while it grows
-  bool is_asked = false;
+  std::unique_ptr<SegmentFile> small;  // does not suffice; the writer waits while it grows
+  std::vector<Reservation*> asked;
   {
     const std::lock_guard guard(m_);
-    is_asked = reserved_bytes_ > 0;
-    file_bytes = std::max({options_.segment_bytes, reserved_bytes_, blocked_bytes_});
-    if (spare_ != nullptr && spare_->file_bytes >= file_bytes) {
-      reserved_bytes_ = 0;
+    file_bytes = std::max(options_.segment_bytes, blocked_bytes_);
+    for (const Reservation* one : reservations_) file_bytes = std::max(file_bytes, one->file_bytes);
+    if (spare_ == nullptr || spare_->file_bytes < file_bytes) {
+      const bool is_resting = due == Due::kByTime && clock_.monotonic() < spare_retry_at_;
+      if (is_resting && reservations_.empty()) return false;
+      small = std::move(spare_);
+      spare_capacity_.store(0, std::memory_order_release);
+    }
+    asked.swap(reservations_);
+    if (spare_ != nullptr) {
+      answer(asked, spare_->file_bytes);
       return blocked_bytes_ > 0;
     }
-    if (due == Due::kByTime && !is_asked && clock_.monotonic() < spare_retry_at_) return false;
-    small = std::move(spare_);
-    spare_capacity_.store(0, std::memory_order_release);
   }
 
   Result<std::unique_ptr<SegmentFile>> made = [&]() -> Result<std::unique_ptr<SegmentFile>> {
@@ -378,22 +381,26 @@ bool SegmentedLog::keep_spare(Due due) {
     small->file_bytes = file_bytes;
     return std::move(small);
   }();
-  if (!made.ok() && made.error().code != Code::kNoSpace) {
-    fail(made.status().because("making a spare segment of the log"));
-    return false;
-  }
+  const bool is_fatal = !made.ok() && made.error().code != Code::kNoSpace;
+  if (is_fatal) fail(made.status().because("making a spare segment of the log"));
   if (!made.ok()) spare_retry_at_ = clock_.monotonic() + Micros{micros(kSpareRetry)};
 
   const std::lock_guard guard(m_);
   spare_ = made.ok() ? std::move(made.value()) : std::move(small);
-  reserved_bytes_ = 0;
-  ++spare_attempt_count_;
-  spare_attempt_bytes_ = file_bytes;
-  const std::uint64_t spare_bytes = spare_ == nullptr ? 0 : spare_->file_bytes;
-  spare_capacity_.store(SegmentFile::capacity(spare_bytes), std::memory_order_release);
+  const std::uint64_t spare_bytes = spare_ == nullptr || is_fatal ? 0 : spare_->file_bytes;
+  answer(asked, spare_bytes);
   const bool suffices = spare_bytes > 0 && spare_bytes >= blocked_bytes_;
+  spare_capacity_.store(SegmentFile::capacity(spare_bytes), std::memory_order_release);
   has_room_.store(suffices, std::memory_order_relaxed);
   return suffices && blocked_bytes_ > 0;
+}
+
+/// Tells those who asked whether the spare suffices for them. Requires: m_ held.
+void SegmentedLog::answer(const std::vector<Reservation*>& asked, std::uint64_t spare_bytes) {
+  for (Reservation* one : asked) {
+    one->is_answered = true;
+    one->is_granted = one->file_bytes <= spare_bytes;
+  }
 }
 
 Result<std::unique_ptr<SegmentFile>> SegmentedLog::make_spare(std::uint64_t file_bytes) {
@@ -432,30 +439,35 @@ bool SegmentedLog::reserve(std::uint64_t bytes) {
   // Appending may add a SELECT.
   const std::uint64_t payload_bytes = bytes + 64;
   if (spare_capacity_.load(std::memory_order_acquire) >= payload_bytes) return true;
-  const auto is_done = [&] {
-    return spare_capacity_.load(std::memory_order_acquire) >= payload_bytes || is_poisoned();
-  };
   std::uint64_t file_bytes = SegmentFile::file_bytes_for(payload_bytes);
   // Others may fill the rest of the current segment first, and then begin the spare before this
   // frame comes.
   if (file_bytes > options_.segment_bytes) file_bytes += options_.segment_bytes;
 
+  Reservation reservation{.file_bytes = file_bytes};
   std::unique_lock lock(m_);
-  const std::uint64_t seen = spare_attempt_count_;
-  reserved_bytes_ = std::max(reserved_bytes_, file_bytes);
+  reservations_.push_back(&reservation);
   is_kicked_ = true;
   if (options_.start_syncer_thread) {
     kicked_.notify_one();
     advanced_.wait(lock, [&] {
-      const bool has_failed = spare_attempt_count_ > seen && spare_attempt_bytes_ >= file_bytes;
-      return is_done() || has_failed || is_stopping_;
+      if (reservation.is_answered) return true;
+      // The syncer answers whatever it has taken off the list, also when it fails.
+      const bool is_listed =
+          std::count(reservations_.begin(), reservations_.end(), &reservation) > 0;
+      return is_listed && (!poison_.ok() || is_stopping_);
     });
   } else {
     lock.unlock();
-    const std::lock_guard guard(step_m_);
-    keep_spare(Due::kNow);
+    {
+      const std::lock_guard guard(step_m_);
+      keep_spare(Due::kNow);
+    }
+    lock.lock();
   }
-  return !is_poisoned() && spare_capacity_.load(std::memory_order_acquire) >= payload_bytes;
+  std::erase(reservations_, &reservation);
+  // The writer may have begun the spare by now: then its room is in the current segment.
+  return reservation.is_granted;
 }
 
 Status SegmentedLog::sync_all() {
@@ -536,6 +548,7 @@ Status SegmentedLog::close() {
     is_stopping_ = true;
   }
   kicked_.notify_one();
+  advanced_.notify_all();
   if (syncer_.joinable()) syncer_.join();
   TRY(poison());
   // Where the disk is full, what could be written is sealed; the rest was never acknowledged.

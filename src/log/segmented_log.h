@@ -64,6 +64,11 @@ class SegmentedLog final : public Log {
 
  private:
   enum class Due : std::uint8_t { kByTime, kNow };
+  struct Reservation {
+    std::uint64_t file_bytes = 0;  ///< of the spare it takes
+    bool is_answered = false;
+    bool is_granted = false;
+  };
 
   // The writer; all but announce() require the role.
   void write_round();
@@ -84,6 +89,7 @@ class SegmentedLog final : public Log {
   bool sync_segment(SegmentFile& segment, bool is_complete, Offset target);
   bool keep_spare(Due due);
   Result<std::unique_ptr<SegmentFile>> make_spare(std::uint64_t file_bytes);
+  static void answer(const std::vector<Reservation*>& asked, std::uint64_t spare_bytes);
   Micros time_to_next_step() const;
   void kick_syncer();
 
@@ -135,11 +141,9 @@ class SegmentedLog final : public Log {
   std::condition_variable advanced_;  ///< who waits for the syncer, here
   std::deque<std::shared_ptr<SegmentFile>> segments_;
   std::unique_ptr<SegmentFile> spare_;
-  std::vector<std::string> recycled_;  ///< released files, for spares
-  std::uint64_t reserved_bytes_ = 0;   ///< file size that reserve() asks for
-  std::uint64_t blocked_bytes_ = 0;    ///< file size that the writer waits for
-  std::uint64_t spare_attempt_count_ = 0;
-  std::uint64_t spare_attempt_bytes_ = 0;  ///< file size of the last attempt
+  std::vector<std::string> recycled_;       ///< released files, for spares
+  std::vector<Reservation*> reservations_;  ///< not yet answered; they live in reserve()
+  std::uint64_t blocked_bytes_ = 0;         ///< file size that the writer waits for
   Offset sync_wanted_ = 0;
   bool is_kicked_ = false;
   bool is_stopping_ = false;
