@@ -1,0 +1,304 @@
+// Conversations over real sockets with real commands: how bytes arrive and leave, and what must not
+// happen.
+#include "net/network.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "keyspace/access.h"
+#include "net/limits.h"
+#include "net/net_testing.h"
+
+namespace diskdb::net {
+namespace {
+
+using Engine = TestServer::Engine;
+
+/// Polls until `fact` holds, ten seconds at most.
+template <typename Fact>
+bool soon(Fact fact) {
+  for (int i = 0; i < 2000; ++i) {
+    if (fact()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return false;
+}
+
+TEST(Network, AnswersRequestsThatArriveInPieces) {
+  TestServer server;
+  TestClient client(server.port);
+  const std::string text = request({"SET", "k", std::string(300, 'v')}) + request({"GET", "k"});
+  for (const char byte : text) client.send({&byte, 1});
+  const std::string expected = "+OK\r\n$300\r\n" + std::string(300, 'v') + "\r\n";
+  EXPECT_EQ(client.read(expected.size()), expected);
+}
+
+TEST(Network, TakesAPipelineOfAnyDepth) {
+  TestServer server;
+  TestClient client(server.port);
+  constexpr int kCount = 100'000;
+  std::string text;
+  for (int i = 0; i < kCount; ++i) text += request({"INCR", "n"});
+  // Not a byte is read before all is sent.
+  client.send(text);
+  std::string expected;
+  for (int i = 1; i <= kCount; ++i) expected += ":" + std::to_string(i) + "\r\n";
+  EXPECT_EQ(client.read(expected.size()), expected);
+  EXPECT_EQ(server.statistics.commands_processed.load(), static_cast<std::uint64_t>(kCount));
+  EXPECT_TRUE(soon([&] { return server.statistics.net_input_bytes.load() == text.size(); }));
+}
+
+TEST(Network, AnswersPlainTextAndAHalfClosedClient) {
+  TestServer server;
+  TestClient client(server.port);
+  client.send("SET mykey \"Hello DiskDB\"\nGET mykey\nGET none\nGET unfinished");
+  client.end_input();
+  EXPECT_EQ(client.read_to_end(), "OK\nHello DiskDB\n(nil)\n");
+}
+
+TEST(Network, RepliesInRespToLinesIfToldSo) {
+  TestServer server;
+  server.set("inline-replies", "resp");
+  TestClient client(server.port);
+  client.expect("SET a b\r\nGET a\r\n", "+OK\r\n$1\r\nb\r\n");
+}
+
+TEST(Network, AnswersWhatCameBeforeAProtocolError) {
+  TestServer server;
+  TestClient client(server.port);
+  client.send(request({"SET", "a", "1"}) + request({"GET", "a"}) + "*1\r\nx\r\n" +
+              std::string(100'000, 'x'));
+  EXPECT_EQ(client.read_to_end(),
+            "+OK\r\n$1\r\n1\r\n-ERR Protocol error: expected '$', got 'x'\r\n");
+}
+
+TEST(Network, ClosesAfterQuitWithoutRunningWhatFollows) {
+  TestServer server;
+  TestClient client(server.port);
+  client.send(request({"QUIT"}) + request({"SET", "a", "1"}));
+  EXPECT_EQ(client.read_to_end(), "+OK\r\n");
+  TestClient other(server.port);
+  other.expect(request({"EXISTS", "a"}), ":0\r\n");
+}
+
+TEST(Network, RefusesOneConnectionTooMany) {
+  TestServer server;
+  server.set("maxclients", "2");
+  TestClient first(server.port);
+  TestClient second(server.port);
+  first.expect(request({"ECHO", "1"}), "$1\r\n1\r\n");
+  second.expect(request({"ECHO", "2"}), "$1\r\n2\r\n");
+  TestClient third(server.port);
+  EXPECT_EQ(third.read_to_end(), "-ERR max number of clients reached\r\n");
+  EXPECT_EQ(server.statistics.connections_rejected.load(), 1U);
+  first.close();
+  EXPECT_TRUE(soon([&] { return server.clients.count() == 1; }));
+  TestClient fourth(server.port);
+  fourth.expect(request({"ECHO", "4"}), "$1\r\n4\r\n");
+}
+
+TEST(Network, ClosesIdleConnections) {
+  TestServer server;
+  TestClient idle(server.port);
+  idle.expect(request({"ECHO", "1"}), "$1\r\n1\r\n");
+  server.set("timeout", "10");
+  server.clock.advance(Millis{9'000});
+  TestClient busy(server.port);
+  busy.expect(request({"ECHO", "2"}), "$1\r\n2\r\n");
+  server.clock.advance(Millis{2'000});
+  EXPECT_EQ(idle.read_to_end(), "");
+  busy.expect(request({"ECHO", "2"}), "$1\r\n2\r\n");
+}
+
+TEST(Network, CarriesLargeValues) {
+  TestServer server;
+  TestClient client(server.port);
+  std::string value(64 << 20, '\0');
+  for (std::size_t i = 0; i < value.size(); ++i) value[i] = static_cast<char>(i * 31 >> 7U);
+  std::thread sender([&] {
+    client.send(request({"SET", "big", value}) + request({"GET", "big"}));
+  });
+  const std::string head = "+OK\r\n$" + std::to_string(value.size()) + "\r\n";
+  EXPECT_EQ(client.read(head.size()), head);
+  EXPECT_TRUE(client.read(value.size()) == value);
+  EXPECT_EQ(client.read(2), "\r\n");
+  sender.join();
+  // What it took to get there is given back.
+  EXPECT_TRUE(soon([&] { return server.statistics.client_buffer_bytes.load() <= 64 * 1024; }));
+}
+
+TEST(Network, DeclaredLengthsCostNothing) {
+  TestServer server;
+  constexpr std::size_t kCount = 50;
+  const std::string begin = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\nabc";
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    clients.push_back(std::make_unique<TestClient>(server.port));
+    clients.back()->send(begin);
+  }
+  const auto has_received = [&](std::size_t bytes) {
+    return server.statistics.net_input_bytes.load() == bytes;
+  };
+  EXPECT_TRUE(soon([&] { return has_received(kCount * begin.size()); }));
+  EXPECT_LT(server.statistics.client_buffer_bytes.load(), 256_KiB);
+  for (const auto& client : clients) client->send("def");
+  EXPECT_TRUE(soon([&] { return has_received(kCount * (begin.size() + 3)); }));
+  EXPECT_LE(server.statistics.client_buffer_bytes.load(), (kCount + 1) * 64_KiB);
+}
+
+TEST(Network, ClosesWhoSendsMoreThanARequestMayHave) {
+  TestServer server;
+  server.set("client-query-buffer-limit", "1mb");
+  TestClient client(server.port);
+  client.send("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$8000000\r\n" + std::string(3 << 20, 'x'));
+  EXPECT_EQ(client.read_to_end(), "");
+}
+
+TEST(Network, ASlowReaderIsBoundedAndHoldsNobodyUp) {
+  TestServer server;
+  TestClient slow(server.port);
+  const std::string value(256 << 10, 'v');
+  slow.expect(request({"SET", "k", value}), "+OK\r\n");
+  constexpr std::size_t kCount = 1000;  // a quarter of a gigabyte
+  std::string text;
+  for (std::size_t i = 0; i < kCount; ++i) text += request({"GET", "k"});
+  slow.send(text);
+  EXPECT_TRUE(soon([&] { return server.statistics.client_buffer_bytes.load() > 32_MiB; }));
+  for (int i = 0; i < 20; ++i) {
+    TestClient other(server.port);
+    other.expect(request({"STRLEN", "k"}), ":262144\r\n");
+    // One batch of requests may go over the bound, no more.
+    EXPECT_LT(server.statistics.client_buffer_bytes.load(),
+              kOutputBytesGenerous + 128 * value.size() + 1_MiB);
+  }
+  const std::string reply = "$262144\r\n" + value + "\r\n";
+  for (std::size_t i = 0; i < kCount; ++i) ASSERT_TRUE(slow.read(reply.size()) == reply) << i;
+}
+
+TEST(Network, HoldsRepliesUntilTheLogAllowsThem) {
+  TestServer server(Engine::kLogged, 2);
+  TestClient writer(server.port);
+  TestClient reader(server.port);
+  reader.expect(request({"GET", "other"}), "$-1\r\n");
+  writer.send(request({"SET", "k", "1"}));
+  EXPECT_TRUE(soon([&] { return server.log.appended() > 0; }));
+  // Nobody may see it, not even by reading.
+  reader.send(request({"GET", "k"}));
+  EXPECT_TRUE(writer.hears_nothing());
+  EXPECT_TRUE(reader.hears_nothing());
+  const log::Offset first = server.log.appended();
+  // What follows on the same connection waits behind it.
+  writer.send(request({"SET", "l", "2"}));
+  EXPECT_TRUE(soon([&] { return server.log.appended() > first; }));
+  server.log.acknowledge(first - 1);
+  EXPECT_TRUE(writer.hears_nothing());
+  server.log.acknowledge(first);
+  EXPECT_EQ(writer.read(5), "+OK\r\n");
+  EXPECT_EQ(reader.read(7), "$1\r\n1\r\n");
+  EXPECT_TRUE(writer.hears_nothing());
+  server.log.acknowledge(server.log.appended());
+  EXPECT_EQ(writer.read(5), "+OK\r\n");
+}
+
+TEST(Network, ReadsNobodyWhileTheLogIsCongested) {
+  TestServer server(Engine::kLogged);
+  TestClient client(server.port);
+  client.expect(request({"ECHO", "1"}), "$1\r\n1\r\n");
+  server.log.set_pending_bytes(kLogPendingBytesMax + 1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  client.send(request({"ECHO", "2"}));  // may still be taken by the wait under way
+  EXPECT_EQ(client.read(7), "$1\r\n2\r\n") << "the wait that had begun";
+  client.send(request({"ECHO", "3"}));
+  EXPECT_TRUE(client.hears_nothing());
+  server.log.set_pending_bytes(0);
+  EXPECT_EQ(client.read(7), "$1\r\n3\r\n");
+}
+
+TEST(Network, ParksARequestWhoseShardIsHeld) {
+  TestServer server;
+  TestClient client(server.port);
+  client.expect(request({"SET", "k", "1"}) + request({"SET", "j", "2"}), "+OK\r\n+OK\r\n");
+  keyspace::Access access(server.keyspace());
+  access.begin(0, server.clock.wall());
+  const keyspace::Key key = access.key("k");
+  access.hold(server.keyspace().shard_of(key.slot));
+  client.send(request({"GET", "k"}) + request({"GET", "k"}) + request({"ECHO", "x"}));
+  EXPECT_TRUE(client.hears_nothing());
+  TestClient other(server.port);  // on the same thread, which does not wait
+  other.expect(request({"ECHO", "y"}), "$1\r\ny\r\n");
+  access.release();
+  EXPECT_EQ(client.read(21), "$1\r\n1\r\n$1\r\n1\r\n$1\r\nx\r\n");
+}
+
+TEST(Network, AParkedClientMayGo) {
+  TestServer server;
+  keyspace::Access access(server.keyspace());
+  access.begin(0, server.clock.wall());
+  access.hold(server.keyspace().shard_of(access.key("k").slot));
+  TestClient client(server.port);
+  client.send(request({"GET", "k"}));
+  EXPECT_TRUE(client.hears_nothing());
+  TestClient other(server.port);
+  other.expect(request({"CLIENT", "KILL", "ID", "1"}), ":1\r\n");
+  EXPECT_EQ(client.read_to_end(), "");
+  access.release();  // would wake it, were it still known
+  other.expect(request({"GET", "k"}), "$-1\r\n");
+}
+
+TEST(Network, CountsExactlyFromManyThreads) {
+  TestServer server(Engine::kMemory, 2);
+  constexpr int kClients = 8;
+  constexpr int kRounds = 200;
+  std::vector<std::thread> threads;
+  for (int c = 0; c < kClients; ++c) {
+    threads.emplace_back([&] {
+      TestClient client(server.port);
+      std::string batch;
+      for (int i = 0; i < 20; ++i)
+        batch += request({"INCR", "n"}) + request({"MSET", "a", "1", "b", "2"});
+      for (int round = 0; round < kRounds; ++round) {
+        client.send(batch);
+        for (int lines = 0; lines < 40;) {
+          const std::string byte = client.read(1);
+          ASSERT_FALSE(byte.empty());
+          if (byte == "\n") ++lines;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  TestClient client(server.port);
+  const std::string total = std::to_string(kClients * kRounds * 20);
+  client.expect(request({"GET", "n"}),
+                "$" + std::to_string(total.size()) + "\r\n" + total + "\r\n");
+}
+
+TEST(Network, StopsInGoodOrder) {
+  TestServer server(Engine::kLogged, 2);
+  TestClient writer(server.port);
+  writer.send(request({"SET", "k", "1"}));
+  EXPECT_TRUE(soon([&] { return server.log.appended() > 0; }));
+  TestClient idle(server.port);
+  EXPECT_TRUE(soon([&] { return server.clients.count() == 2; }));
+  server.network->stop();
+  EXPECT_EQ(writer.read_to_end(), "+OK\r\n");  // synced, so it may be told
+  EXPECT_EQ(idle.read_to_end(), "");
+  EXPECT_EQ(server.clients.count(), 0U);
+}
+
+TEST(Network, KeepsNoBufferForIdleConnections) {
+  TestServer server;
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 200; ++i) {
+    clients.push_back(std::make_unique<TestClient>(server.port));
+    clients.back()->expect(request({"ECHO", "x"}), "$1\r\nx\r\n");
+  }
+  EXPECT_TRUE(soon([&] { return server.statistics.client_buffer_bytes.load() <= 64 * 1024; }));
+}
+
+}  // namespace
+}  // namespace diskdb::net
