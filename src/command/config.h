@@ -124,8 +124,8 @@ class Config {
 
   /// Did set_at_start set it? For the start.
   bool is_given(const Option& option) const;
-  /// What holds as long as nobody sets it, where the table cannot know: half of the memory, say. For the
-  /// start. Requires: `value` is as CONFIG GET shows it.
+  /// What holds as long as nobody sets it, where the table cannot know: half of the memory, say.
+  /// For the start. Requires: `value` is as CONFIG GET shows it.
   void set_default(Bytes name, std::string value);
   bool is_default(const Option& option) const;
 
@@ -156,7 +156,7 @@ class Config {
   mutable std::mutex mutex_;
   std::vector<std::string> values_;  // by the option's index; guarded by mutex_
   std::vector<std::string> defaults_;
-  std::vector<bool> is_given_;       // at the start, by a file, the environment or the command line
+  std::vector<bool> is_given_;  // at the start, by a file, the environment or the command line
   std::multimap<const Option*, std::function<void()>> observers_;
   std::function<Status()> rewriter_;
 };

@@ -9,22 +9,24 @@ namespace diskdb::command {
 namespace {
 
 constexpr Bytes kOpening =
-    R"(<!-- Printed by `diskdb --print-config-docs`; a test compares. Edit src/command/config_options.cc instead. -->
+    R"(<!-- Printed by `diskdb --print-config-docs`; a test compares. The table is
+src/command/config_options.cc. -->
 # Configuration
 
-DiskDB needs none. Settings come from, the later winning: the defaults below; a file; the environment; the
-command line. What cannot be understood stops the start with the place and the accepted values.
+DiskDB needs none. Settings come from, the later winning: the defaults below; a file; the
+environment; the command line. What cannot be understood stops the start with the place and the
+accepted values.
 
-- **File**: the first argument, or else `diskdb.toml` in the working directory if it is there. A name that ends
-  in `.toml` is TOML, with the sections and keys below; anything else is a `redis.conf` (a directive a line,
-  quotes, `include`), and `-` is one on standard input.
+- **File**: the first argument, or else `diskdb.toml` in the working directory if it is there. A
+  name that ends in `.toml` is TOML, with the sections and keys below; anything else is a
+  `redis.conf` (a directive a line, quotes, `include`), and `-` is one on standard input.
 - **Environment**: `DISKDB_PORT`, `DISKDB_PATH` (the folder), `DISKDB_MAX_CONNECTIONS`.
-- **Command line**: `--setting value`, or `--setting=value`, for any setting here and any directive of Redis;
-  `--addr host:port` is bind and port.
+- **Command line**: `--setting value`, or `--setting=value`, for any setting here and any
+  directive of Redis; `--addr host:port` is bind and port.
 
-Sizes are bytes or have a unit (`100MB`, `256kb`; `k` is 1000 and `kb` 1024, as in Redis), durations too
-(`1000ms`, `1s`). CONFIG GET shows everything, CONFIG SET changes what is *live* here, CONFIG REWRITE writes
-changes back to the file that the server was started from.
+Sizes are bytes or have a unit (`100MB`, `256kb`; `k` is 1000 and `kb` 1024, as in Redis),
+durations too (`1000ms`, `1s`). CONFIG GET shows everything, CONFIG SET changes what is *live*
+here, CONFIG REWRITE writes changes back to the file that the server was started from.
 )";
 
 std::string cell(Bytes text) {

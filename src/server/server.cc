@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -83,13 +82,12 @@ Server::~Server() {
 Status Server::start() {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);
-  shutdown_event_ = net::Socket(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   sigset_t ending;
   sigemptyset(&ending);
   sigaddset(&ending, SIGTERM);
   sigaddset(&ending, SIGINT);
   signals_ = net::Socket(::signalfd(-1, &ending, SFD_NONBLOCK | SFD_CLOEXEC));
-  if (!shutdown_event_ || !signals_) return system_error("starting");
+  if (!signals_) return system_error("starting");
 
   raise_descriptor_limit();
   TRY(take_port());
@@ -274,28 +272,26 @@ void Server::write_pid_file() {
   std::fclose(file);
 }
 
+// A command asks the way an operator does, so that run() waits for one thing.
 void Server::request_shutdown() {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = ::write(shutdown_event_.get(), &one, sizeof one);
+  is_shutdown_requested_.store(true, std::memory_order_relaxed);
+  ::kill(::getpid(), SIGTERM);
 }
 
 Status Server::run() {
   Cron cron(*services_);
-  pollfd waited[] = {{.fd = shutdown_event_.get(), .events = POLLIN, .revents = 0},
-                     {.fd = signals_.get(), .events = POLLIN, .revents = 0}};
+  pollfd waited{.fd = signals_.get(), .events = POLLIN, .revents = 0};
+  signalfd_siginfo signal{};
   for (;;) {
     const Millis pause = cron.step();
-    if (::poll(waited, 2, static_cast<int>(pause.count)) <= 0) continue;
-    if (waited[0].revents != 0) {
-      server_log_.warning("User requested shutdown...");
-      break;
-    }
-    signalfd_siginfo info{};
-    if (::read(signals_.get(), &info, sizeof info) == sizeof info) {
-      server_log_.warning(info.ssi_signo == SIGINT ? "Received SIGINT, shutting down..."
-                                                   : "Received SIGTERM, shutting down...");
-      break;
-    }
+    if (::poll(&waited, 1, static_cast<int>(pause.count)) <= 0) continue;
+    if (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) break;
+  }
+  if (is_shutdown_requested_.load(std::memory_order_relaxed)) {
+    server_log_.warning("User requested shutdown...");
+  } else {
+    server_log_.warning(fmt::format("Received {}, shutting down...",
+                                    signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"));
   }
   network_->stop();
   if (log_ != nullptr) {

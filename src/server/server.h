@@ -1,6 +1,8 @@
 // server/server.h — builds the objects, recovers, serves, and ends in good order.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -61,8 +63,8 @@ class Server final : public command::Lifecycle {
   command::Statistics statistics_;
   command::ServerFacts facts_;
   keyspace::Options keyspace_options_;
-  net::Socket shutdown_event_;
-  net::Socket signals_;
+  std::atomic<bool> is_shutdown_requested_{false};
+  net::Socket signals_;  ///< a signalfd
   std::vector<net::Socket> bound_;
   std::unique_ptr<log::Log> log_;  ///< null for the memory engine
   std::unique_ptr<keyspace::Keyspace> keyspace_;
