@@ -95,7 +95,13 @@ Outcome next_type(CommandContext& cx, Arguments& args, std::optional<ClientType>
   return Outcome::done();
 }
 
+/// Its own line shall name the command at hand, which the dispatcher notes only afterwards.
+void note_command(CommandContext& cx) {
+  cx.session.last_row.store(&cx.row, std::memory_order_relaxed);
+}
+
 Outcome client_info(CommandContext& cx, Arguments) {
+  note_command(cx);
   cx.reply.verbatim("txt", describe_client(cx.session, cx.now()) + "\n");
   return Outcome::done();
 }
@@ -115,6 +121,7 @@ std::string lines_of(CommandContext& cx, const std::vector<std::uint64_t>& ids) 
 
 /// CLIENT LIST [TYPE type | ID id [id ...]]
 Outcome client_list(CommandContext& cx, Arguments args) {
+  note_command(cx);
   if (args.count() > 1 && args.next_is("ID")) {
     std::vector<std::uint64_t> ids;
     while (!args.is_empty()) {
@@ -400,9 +407,8 @@ constexpr auto kRows = std::to_array<Row>({
         .since = "2.4.0",
         .complexity = "O(N) where N is the number of client connections",
         .summary = "Closes connections.",
-        .syntax = "ip:port | [ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB> |"
-                  " USER username | ADDR addr:string | LADDR laddr:string | SKIPME <YES | NO> |"
-                  " MAXAGE maxage:integer ...]",
+        .syntax = "ip:port | <ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB> |"
+                  " USER username | ADDR ip:port | LADDR ip:port | SKIPME yes/no | MAXAGE maxage> ...",
     },
     {
         .name = "CLIENT LIST",

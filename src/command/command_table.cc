@@ -39,12 +39,13 @@ bool is_subcommand(const Row& row) { return row.name.find(' ') != Bytes::npos; }
 Bytes container_name(const Row& row) { return row.name.substr(0, row.name.find(' ')); }
 Bytes own_name(const Row& row) { return row.name.substr(row.name.find(' ') + 1); }
 
-/// A count of keys that leaves room for them behind it, or none.
-std::optional<std::size_t> key_count_at(std::span<const Bytes> words, std::size_t index) {
+/// A count of keys, each with what belongs to it `step` words, that leaves room for them behind it, or none.
+std::optional<std::size_t> key_count_at(std::span<const Bytes> words, std::size_t index,
+                                        std::size_t step) {
   const auto count = parse_integer(words[index]);
   if (!count || *count < 0) return std::nullopt;
   const auto wanted = static_cast<std::uint64_t>(*count);
-  if (wanted > words.size() - index - 1) return std::nullopt;
+  if (wanted > (words.size() - index - 1) / step) return std::nullopt;
   return static_cast<std::size_t>(wanted);
 }
 
@@ -144,28 +145,36 @@ bool find_key_indices(const Row& row, std::span<const Bytes> words,
                       std::vector<std::size_t>* indices) {
   for (const KeySpec& spec : row.keys) {
     if (has(spec.use, KeyUse::kNotKey)) continue;
-    const auto begin = static_cast<std::size_t>(spec.begin);
-    if (begin >= words.size()) return false;
-    const auto step = static_cast<std::size_t>(spec.step);
-    if (spec.counted) {
-      const auto count = key_count_at(words, begin);
-      if (!count) return false;
-      for (std::size_t i = 0; i < *count; i += step) indices->push_back(begin + 1 + i);
-      continue;
-    }
-    const std::ptrdiff_t last = spec.last >= 0
-                                    ? spec.begin + spec.last
-                                    : static_cast<std::ptrdiff_t>(words.size()) + spec.last;
-    if (last >= static_cast<std::ptrdiff_t>(words.size())) return false;
-    for (std::size_t i = begin; static_cast<std::ptrdiff_t>(i) <= last; i += step) {
-      indices->push_back(i);
-    }
+    if (!find_key_indices(spec, words, indices)) return false;
+  }
+  return true;
+}
+
+bool find_key_indices(const KeySpec& spec, std::span<const Bytes> words,
+                      std::vector<std::size_t>* indices) {
+  const auto begin = static_cast<std::size_t>(spec.begin);
+  if (begin >= words.size()) return false;
+  const auto step = static_cast<std::size_t>(spec.step);
+  if (spec.counted) {
+    const auto count = key_count_at(words, begin, step);
+    if (!count) return false;
+    for (std::size_t i = 0; i < *count; ++i) indices->push_back(begin + 1 + i * step);
+    return true;
+  }
+  const std::ptrdiff_t last = spec.last >= 0
+                                  ? spec.begin + spec.last
+                                  : static_cast<std::ptrdiff_t>(words.size()) + spec.last;
+  if (last >= static_cast<std::ptrdiff_t>(words.size())) return false;
+  for (std::size_t i = begin; static_cast<std::ptrdiff_t>(i) <= last; i += step) {
+    indices->push_back(i);
   }
   return true;
 }
 
 std::vector<std::span<const Row>> all_families() {
-  return {connection_rows(), client_rows()};
+  return {string_rows(),     bitmap_rows(), hyperloglog_rows(),  generic_rows(),
+          connection_rows(), client_rows(), introspection_rows(), config_rows(),
+          server_rows()};
 }
 
 }  // namespace diskdb::command

@@ -55,6 +55,9 @@ std::string full_name(const Row& row);
 /// command itself refuses then); what was found until there stays in `indices`.
 bool find_key_indices(const Row& row, std::span<const Bytes> words,
                       std::vector<std::size_t>* indices);
+/// The same for one spec, whatever its use.
+bool find_key_indices(const KeySpec& spec, std::span<const Bytes> words,
+                      std::vector<std::size_t>* indices);
 
 /// The rows of each family, joined by server/ and by tests.
 std::span<const Row> string_rows();

@@ -36,16 +36,25 @@ struct Statistics {
   std::atomic<std::int64_t> instantaneous_ops_per_sec{0};
   std::atomic<std::int64_t> last_save_seconds{0};  ///< LASTSAVE
   std::atomic<std::uint64_t> client_buffer_bytes{0};
+  std::atomic<std::uint64_t> edits{0};  ///< changes of keys: Access::edit_count() of all dispatchers
 
   /// Counts an error reply by its code, the first word of `text`.
   void count_error(std::string_view text);
   using ErrorCounts = std::map<std::string, std::uint64_t, std::less<>>;
   ErrorCounts errors() const;
+  std::uint64_t error_count() const { return error_count_.load(std::memory_order_relaxed); }
+
+  /// SAVE and BGSAVE, when they are done.
+  void note_save(Millis now);
+  /// Changes that no SAVE or BGSAVE has seen. (They are in the log as well as all others.)
+  std::uint64_t changes_since_save() const;
   /// CONFIG RESETSTAT.
   void reset();
 
  private:
   mutable std::mutex error_mutex_;
+  std::atomic<std::uint64_t> error_count_{0};
+  std::atomic<std::uint64_t> saved_edits_{0};
   ErrorCounts errors_;  // guarded by error_mutex_
 };
 

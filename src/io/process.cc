@@ -1,0 +1,69 @@
+#include "io/process.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/bytes.h"
+
+namespace diskdb::io {
+namespace {
+
+Micros micros(const timeval& time) { return {time.tv_sec * 1'000'000 + time.tv_usec}; }
+
+/// The second number of /proc/self/statm, in pages.
+std::uint64_t resident_pages() {
+  const int fd = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  char buffer[128];
+  const ssize_t size = ::read(fd, buffer, sizeof(buffer));
+  ::close(fd);
+  const Bytes text(buffer, static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  const std::size_t blank = text.find(' ');
+  std::uint64_t pages = 0;
+  if (blank != Bytes::npos) {
+    std::from_chars(text.data() + blank + 1, text.data() + text.size(), pages);
+  }
+  return pages;
+}
+
+std::uint64_t page_bytes() { return static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)); }
+
+}  // namespace
+
+ProcessUsage process_usage() {
+  rusage self{};
+  rusage children{};
+  rusage thread{};
+  ::getrusage(RUSAGE_SELF, &self);
+  ::getrusage(RUSAGE_CHILDREN, &children);
+  ::getrusage(RUSAGE_THREAD, &thread);
+  return {
+      .user = micros(self.ru_utime),
+      .system = micros(self.ru_stime),
+      .children_user = micros(children.ru_utime),
+      .children_system = micros(children.ru_stime),
+      .thread_user = micros(thread.ru_utime),
+      .thread_system = micros(thread.ru_stime),
+      .resident_bytes = resident_pages() * page_bytes(),
+  };
+}
+
+std::int64_t process_id() { return ::getpid(); }
+
+std::string machine_name() {
+  utsname name{};
+  if (::uname(&name) != 0) return "unknown";
+  return std::string(name.sysname) + " " + name.release + " " + name.machine;
+}
+
+std::uint64_t machine_memory_bytes() {
+  const long pages = ::sysconf(_SC_PHYS_PAGES);
+  return pages < 0 ? 0 : static_cast<std::uint64_t>(pages) * page_bytes();
+}
+
+}  // namespace diskdb::io
