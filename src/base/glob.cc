@@ -8,6 +8,8 @@
 namespace diskdb {
 namespace {
 
+constexpr std::size_t kStarsMax = 1000;
+
 int signed_byte(char c) { return static_cast<signed char>(c); }
 int lower_byte(char c) { return static_cast<unsigned char>(to_lower(c)); }
 
@@ -79,12 +81,15 @@ bool glob_matches(Bytes pattern, Bytes text, bool ignore_case) {
   std::size_t at = 0;
   std::size_t retry_pattern = Bytes::npos;  // behind the last star met, if any
   std::size_t retry_text = 0;               // where its elements are tried next
+  std::size_t star_count = 0;
   std::size_t i = 0;
   while (i < text.size()) {
     if (at < pattern.size() && pattern[at] == '*') {
-      retry_pattern = ++at;
-      retry_text = i;
+      while (at < pattern.size() && pattern[at] == '*') ++at;
       if (at == pattern.size()) return true;
+      if (++star_count > kStarsMax) return false;
+      retry_pattern = at;
+      retry_text = i;
       continue;
     }
     if (at < pattern.size() && element_matches(pattern, at, text[i], ignore_case)) {

@@ -90,5 +90,13 @@ TEST(Glob, RetryingTheLastStarIsEnough) {
   }
 }
 
+TEST(Glob, GivesUpBeyondAThousandStars) {
+  std::string pattern;
+  std::string text;
+  for (int i = 0; i < 1000; ++i) pattern += "*?", text += 'a';
+  EXPECT_TRUE(glob_matches(pattern, text));
+  EXPECT_FALSE(glob_matches(pattern + "*?", text + 'a'));
+}
+
 }  // namespace
 }  // namespace diskdb
