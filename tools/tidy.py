@@ -42,6 +42,8 @@ DOORS = (
      {"io", "net"}, "sockets are known to io/ and net/ alone"),
     (r"(fcntl|dirent|sys/mman|sys/stat|sys/file|sys/uio)\.h|fstream|filesystem",
      {"io", "net", "server"}, "files are reached through io/file.h"),
+    (r"toml\+\+/", {"server"}, "TOML is known to server/config_toml.cc alone"),
+    (r"xxhash\.h", {"base", "keyspace"}, "keys are hashed by keyspace/key.h"),
     (r"openssl/", {"base", "keyspace", "command", "net"}, "OpenSSL serves digests and TLS"),
     (r"thread|pthread\.h", {"io", "log", "store", "net", "server"},
      "threads are owned by log/, store/, net/ and server/: no hidden ones"),

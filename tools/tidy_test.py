@@ -73,6 +73,8 @@ class Doors(unittest.TestCase):
                                   ("fcntl.h", "io", "log"),
                                   ("filesystem", "io", "log"),
                                   ("openssl/sha.h", "keyspace", "log"),
+                                  ("toml++/toml.h", "server", "command"),
+                                  ("xxhash.h", "keyspace", "command"),
                                   ("thread", "log", "keyspace"),
                                   ("iostream", None, "server"),
                                   ("cassert", None, "base")):
