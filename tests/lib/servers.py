@@ -166,7 +166,7 @@ def diskdb(binary=None, folder=None, *options, fsync="everysec"):
     """DiskDB. `binary` "redis" puts Redis with an append-only file in its place, to test the tests."""
     folder = Path(folder) if folder else scratch_folder()
     if str(binary) == "redis":
-        return redis(folder, "--appendfsync", fsync, persistent=True)
+        return redis(folder, "--appendfsync", fsync, *options, persistent=True)
     port = free_port()
     command = [str(binary or DEFAULT_BINARY), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder),
                "--fsync", fsync, "--inline-replies", "resp", *options]
