@@ -60,6 +60,12 @@ void ChunkList::push_back(Chunk* chunk) {
   tail_ = chunk;
 }
 
+void ChunkList::push_front(Chunk* chunk) {
+  chunk->next = head_;
+  head_ = chunk;
+  if (tail_ == nullptr) tail_ = chunk;
+}
+
 Chunk* ChunkList::pop_front() {
   Chunk* chunk = head_;
   head_ = chunk->next;
@@ -161,7 +167,7 @@ void FrameQueue::give_back(ChunkList chunks) {
       Chunk* chunk = chunks.pop_front();
       const bool is_wanted = chunk->capacity == chunk_bytes_ && free_count_ < kFreeChunksMax;
       chunk->begin = chunk->end = 0;
-      (is_wanted ? free_ : surplus).push_back(chunk);
+      (is_wanted ? free_ : surplus).push_front(chunk);  // the one just used is still in the cache
       if (is_wanted) ++free_count_;
     }
   }

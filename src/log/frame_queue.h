@@ -39,6 +39,7 @@ class ChunkList {
   Chunk* front() const { return head_; }
   Chunk* back() const { return tail_; }
   void push_back(Chunk* chunk);
+  void push_front(Chunk* chunk);
   Chunk* pop_front();
   /// All of them; this list is empty then.
   ChunkList take();

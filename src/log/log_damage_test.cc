@@ -63,6 +63,16 @@ TEST(LogDamage, BelowAnAttestedOffsetStopsTheStartAndNamesFileByteAndCommand) {
   EXPECT_NE(message.find("diskdb --repair-log /data/log"), std::string::npos) << message;
 }
 
+TEST(LogDamage, NothingIsReplayedNorChangedBeforeEverythingIsValidated) {
+  ThreeBatches rig(2);
+  flip_bit(rig.disk, rig.path, rig.batches[1].position + kBatchHeaderBytes + 5);
+  const std::vector<std::string> before = rig.disk.paths();
+  testing::Collector found;
+  ASSERT_FALSE(Log::open(rig.disk, rig.clock, rig.options, found).ok());
+  EXPECT_EQ(found.text, "") << "the first batch is good, and yet nothing may be applied";
+  EXPECT_EQ(rig.disk.paths(), before);
+}
+
 TEST(LogDamage, AboveAllAttestedOffsetsIsCut) {
   ThreeBatches rig(1);
   flip_bit(rig.disk, rig.path, rig.batches[1].position + kBatchHeaderBytes + 5);
