@@ -31,24 +31,39 @@ constexpr CategoryName kNames[] = {
 
 Category of_group(Group group) {
   switch (group) {
-    case Group::kGeneric: return Category::kKeyspace;
-    case Group::kString: return Category::kString;
-    case Group::kList: return Category::kList;
-    case Group::kSet: return Category::kSet;
-    case Group::kSortedSet: return Category::kSortedSet;
-    case Group::kHash: return Category::kHash;
-    case Group::kPubsub: return Category::kPubsub;
-    case Group::kTransactions: return Category::kTransaction;
-    case Group::kConnection: return Category::kConnection;
-    case Group::kScripting: return Category::kScripting;
-    case Group::kHyperloglog: return Category::kHyperloglog;
-    case Group::kGeo: return Category::kGeo;
-    case Group::kStream: return Category::kStream;
-    case Group::kBitmap: return Category::kBitmap;
+    case Group::kGeneric:
+      return Category::kKeyspace;
+    case Group::kString:
+      return Category::kString;
+    case Group::kList:
+      return Category::kList;
+    case Group::kSet:
+      return Category::kSet;
+    case Group::kSortedSet:
+      return Category::kSortedSet;
+    case Group::kHash:
+      return Category::kHash;
+    case Group::kPubsub:
+      return Category::kPubsub;
+    case Group::kTransactions:
+      return Category::kTransaction;
+    case Group::kConnection:
+      return Category::kConnection;
+    case Group::kScripting:
+      return Category::kScripting;
+    case Group::kHyperloglog:
+      return Category::kHyperloglog;
+    case Group::kGeo:
+      return Category::kGeo;
+    case Group::kStream:
+      return Category::kStream;
+    case Group::kBitmap:
+      return Category::kBitmap;
     case Group::kServer:
     case Group::kCluster:
     case Group::kSentinel:
-    case Group::kModule: return Category::kNone;
+    case Group::kModule:
+      return Category::kNone;
   }
   return Category::kNone;
 }

@@ -1,5 +1,5 @@
-// command/category.h — ACL categories, told from a row: COMMAND INFO prints them, COMMAND LIST filters by
-// them, ACL rules name them.
+// command/category.h — ACL categories, told from a row: COMMAND INFO prints them, COMMAND LIST
+// filters by them, ACL rules name them.
 #pragma once
 
 #include <optional>

@@ -407,8 +407,9 @@ constexpr auto kRows = std::to_array<Row>({
         .since = "2.4.0",
         .complexity = "O(N) where N is the number of client connections",
         .summary = "Closes connections.",
-        .syntax = "ip:port | <ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB> |"
-                  " USER username | ADDR ip:port | LADDR ip:port | SKIPME yes/no | MAXAGE maxage> ...",
+        .syntax =
+            "ip:port | <ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB> |"
+            " USER username | ADDR ip:port | LADDR ip:port | SKIPME yes/no | MAXAGE maxage> ...",
     },
     {
         .name = "CLIENT LIST",

@@ -33,9 +33,9 @@ std::string describe_client(const Session& session, Millis now) {
 
   std::string line;
   const auto out = std::back_inserter(line);
-  fmt::format_to(out, "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={}", session.id,
-                 session.address, session.local_address, session.fd, session.name, age_ms / 1000,
-                 idle_ms / 1000, flags_of(session), relaxed(session.listed_db));
+  fmt::format_to(out, "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={}",
+                 session.id, session.address, session.local_address, session.fd, session.name,
+                 age_ms / 1000, idle_ms / 1000, flags_of(session), relaxed(session.listed_db));
   fmt::format_to(out, " sub=0 psub=0 ssub=0 multi=-1 watch=0 qbuf={} qbuf-free=0", input);
   fmt::format_to(out, " argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem={}", output,
                  sizeof(Session) + input + output);

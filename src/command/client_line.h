@@ -8,8 +8,9 @@
 
 namespace diskdb::command {
 
-/// One line without its newline. Fields that mean nothing here have the value of an idle Redis connection.
-/// Requires: the ClientRegistry's lock, unless the caller runs on the session's own thread.
+/// One line without its newline. Fields that mean nothing here have the value of an idle Redis
+/// connection. Requires: the ClientRegistry's lock, unless the caller runs on the session's own
+/// thread.
 std::string describe_client(const Session& session, Millis now);
 
 }  // namespace diskdb::command

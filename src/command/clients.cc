@@ -40,7 +40,8 @@ void ClientRegistry::unpause() {
 }
 
 bool ClientRegistry::is_paused(bool may_write, Millis now) const {
-  if (paused_until_ms_.load(std::memory_order_acquire) <= now.count) [[likely]] return false;
+  if (paused_until_ms_.load(std::memory_order_acquire) <= now.count) [[likely]]
+    return false;
   return may_write || !is_writes_only_.load(std::memory_order_relaxed);
 }
 
@@ -56,7 +57,8 @@ void ClientRegistry::park_paused(Session& session) {
 
 void ClientRegistry::wake_if_over(Millis now) {
   const std::int64_t until = paused_until_ms_.load(std::memory_order_relaxed);
-  if (until == 0 || until > now.count) [[likely]] return;
+  if (until == 0 || until > now.count) [[likely]]
+    return;
   const std::lock_guard lock(mutex_);
   if (paused_until_ms_.load(std::memory_order_relaxed) != until) return;  // paused anew
   paused_until_ms_.store(0, std::memory_order_relaxed);

@@ -12,7 +12,8 @@
 
 namespace diskdb::command {
 
-/// Threads: thread-safe. A session is in it from accept to close; its connection removes it before it goes.
+/// Threads: thread-safe. A session is in it from accept to close; its connection removes it before
+/// it goes.
 class ClientRegistry {
  public:
   std::uint64_t next_id() { return next_id_.fetch_add(1, std::memory_order_relaxed); }
@@ -30,8 +31,8 @@ class ClientRegistry {
   /// Guards the names in sessions.
   std::mutex& mutex() { return mutex_; }
 
-  /// CLIENT PAUSE: until the instant, all commands or only those that may write wait. While another pause
-  /// runs, the later end and the stricter kind count.
+  /// CLIENT PAUSE: until the instant, all commands or only those that may write wait. While another
+  /// pause runs, the later end and the stricter kind count.
   void pause(Millis until, bool writes_only, Millis now);
   void unpause();
   /// Is a session with such a command held back now? Cost: one load while nothing is paused.

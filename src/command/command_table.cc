@@ -21,7 +21,8 @@ std::uint64_t load_up_to_8(const char* bytes, std::size_t size) {
   return word;
 }
 
-/// The same for names that differ in case only. Reads at most 16 bytes: names are told apart by comparing.
+/// The same for names that differ in case only. Reads at most 16 bytes: names are told apart by
+/// comparing.
 std::uint32_t fold_hash(Bytes name, std::uint32_t seed) {
   const std::size_t head = std::min<std::size_t>(name.size(), 8);
   const std::uint64_t first = load_up_to_8(name.data(), head) & kFolded;
@@ -39,7 +40,8 @@ bool is_subcommand(const Row& row) { return row.name.find(' ') != Bytes::npos; }
 Bytes container_name(const Row& row) { return row.name.substr(0, row.name.find(' ')); }
 Bytes own_name(const Row& row) { return row.name.substr(row.name.find(' ') + 1); }
 
-/// A count of keys, each with what belongs to it `step` words, that leaves room for them behind it, or none.
+/// A count of keys, each with what belongs to it `step` words, that leaves room for them behind it,
+/// or none.
 std::optional<std::size_t> key_count_at(std::span<const Bytes> words, std::size_t index,
                                         std::size_t step) {
   const auto count = parse_integer(words[index]);
@@ -106,7 +108,8 @@ const Row* CommandTable::resolve(std::span<const Bytes> words) const {
 
 const Row* CommandTable::look_up(const Row* container, Bytes name) const {
   if (name.empty() || name.size() > kNameBytesMax) return nullptr;
-  const std::uint32_t hash = fold_hash(name, container == nullptr ? kTopLevelSeed : seed_of(*container));
+  const std::uint32_t hash =
+      fold_hash(name, container == nullptr ? kTopLevelSeed : seed_of(*container));
   for (std::size_t at = hash & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
     const Slot slot = slots_[at];
     if (slot.index_plus_one == 0) return nullptr;
@@ -172,9 +175,9 @@ bool find_key_indices(const KeySpec& spec, std::span<const Bytes> words,
 }
 
 std::vector<std::span<const Row>> all_families() {
-  return {string_rows(),     bitmap_rows(), hyperloglog_rows(),  generic_rows(),
+  return {string_rows(),     bitmap_rows(), hyperloglog_rows(),   generic_rows(),
           connection_rows(), client_rows(), introspection_rows(), config_rows(),
-          server_rows()};
+          server_rows(),     debug_rows()};
 }
 
 }  // namespace diskdb::command

@@ -13,8 +13,8 @@ namespace diskdb::command {
 /// Threads: immutable.
 class CommandTable {
  public:
-  /// Borrows the families' rows, constants, for its life. Asserts that no name occurs twice and that every
-  /// subcommand has its container.
+  /// Borrows the families' rows, constants, for its life. Asserts that no name occurs twice and
+  /// that every subcommand has its container.
   explicit CommandTable(std::span<const std::span<const Row>> families);
 
   /// By the first word, whatever its case; null if there is no such command. Cost: some 5 ns.
@@ -51,8 +51,8 @@ class CommandTable {
 /// The row's name as COMMAND, INFO and CLIENT LIST print it: "get", "client|list".
 std::string full_name(const Row& row);
 
-/// The keys of a request by its row's specs, in order. Returns false if a count of keys is not sound (the
-/// command itself refuses then); what was found until there stays in `indices`.
+/// The keys of a request by its row's specs, in order. Returns false if a count of keys is not
+/// sound (the command itself refuses then); what was found until there stays in `indices`.
 bool find_key_indices(const Row& row, std::span<const Bytes> words,
                       std::vector<std::size_t>* indices);
 /// The same for one spec, whatever its use.

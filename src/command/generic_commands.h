@@ -12,6 +12,8 @@ namespace diskdb::command {
 
 /// As TYPE says it: "string", "list"...
 Bytes type_name(keyspace::Type type);
+/// As OBJECT ENCODING says it: "int", "embstr", "raw".
+Bytes encoding_name(const keyspace::Record& record);
 
 // expire_commands.cc
 Outcome expire(CommandContext& cx, Arguments args);

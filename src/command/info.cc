@@ -152,7 +152,8 @@ void add_log(const log::Stats& stats, Lines& lines) {
   lines.add("log_has_room", stats.has_room ? 1 : 0);
 }
 
-/// Redis's names for what the log does: its snapshot and its append-only file are both the log here.
+/// Redis's names for what the log does: its snapshot and its append-only file are both the log
+/// here.
 void persistence(CommandContext& cx, Lines& lines) {
   const Statistics& statistics = cx.services.statistics;
   const bool has_log = cx.services.log != nullptr;
@@ -237,8 +238,7 @@ void modules(CommandContext&, Lines&) {}
 
 void command_stats(CommandContext& cx, Lines& lines) {
   for (const Row* row : cx.services.table.rows()) {
-    const RowCounters& counters =
-        cx.services.statistics.rows[cx.services.table.index_of(*row)];
+    const RowCounters& counters = cx.services.statistics.rows[cx.services.table.index_of(*row)];
     const std::uint64_t calls = counters.calls.load(std::memory_order_relaxed);
     const std::uint64_t rejected = counters.rejected_calls.load(std::memory_order_relaxed);
     const std::uint64_t failed = counters.failed_calls.load(std::memory_order_relaxed);
@@ -283,8 +283,8 @@ void keyspaces(CommandContext& cx, Lines& lines) {
     const keyspace::DatabaseStats stats = cx.keyspace.database_stats(db);
     if (stats.keys == 0) continue;
     const std::int64_t ttl_ms = stats.expiring == 0 ? 0 : average_ttl_ms(cx, db);
-    lines.add(fmt::format("db{}", db), fmt::format("keys={},expires={},avg_ttl={}", stats.keys,
-                                                   stats.expiring, ttl_ms));
+    lines.add(fmt::format("db{}", db),
+              fmt::format("keys={},expires={},avg_ttl={}", stats.keys, stats.expiring, ttl_ms));
   }
 }
 

@@ -1,6 +1,6 @@
-// command/info.h — the text of INFO: sections of "name:value" lines, named as Redis names them, since
-// monitoring reads them by name. A field that can mean nothing here is left out, or constant where tools
-// rely on it.
+// command/info.h — the text of INFO: sections of "name:value" lines, named as Redis names them,
+// since monitoring reads them by name. A field that can mean nothing here is left out, or constant
+// where tools rely on it.
 #pragma once
 
 #include <span>
@@ -10,8 +10,8 @@
 
 namespace diskdb::command {
 
-/// The sections asked for, whatever their case; none means the default ones. Unknown names add nothing.
-/// Requires: all shards held.
+/// The sections asked for, whatever their case; none means the default ones. Unknown names add
+/// nothing. Requires: all shards held.
 std::string info_text(CommandContext& cx, std::span<const Bytes> sections);
 
 }  // namespace diskdb::command

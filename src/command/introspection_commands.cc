@@ -68,9 +68,9 @@ constexpr FlagName<KeyUse> kKeyUseNames[] = {
 };
 
 constexpr Bytes kGroupNames[] = {
-    "generic", "string",    "list",        "set",     "sorted-set", "hash",
-    "pubsub",  "transactions", "connection", "server",  "scripting",  "hyperloglog",
-    "cluster", "sentinel",  "geo",         "stream",  "bitmap",     "module",
+    "generic", "string",       "list",       "set",    "sorted-set", "hash",
+    "pubsub",  "transactions", "connection", "server", "scripting",  "hyperloglog",
+    "cluster", "sentinel",     "geo",        "stream", "bitmap",     "module",
 };
 
 template <typename Flags, std::size_t kCount>
@@ -82,7 +82,8 @@ void reply_flags(resp::Reply& reply, Flags flags, const FlagName<Flags> (&names)
   }
 }
 
-// ---- Where keys are, as COMMAND INFO told it before key specs: one range, or the best part of one.
+// ---- Where keys are, as COMMAND INFO told it before key specs: one range, or the best part of
+// one.
 
 struct KeyRange {
   int first = 0;

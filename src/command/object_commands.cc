@@ -15,13 +15,13 @@ constexpr std::int64_t kSharedReferenceCount = 2'147'483'647;
 
 constexpr std::uint32_t kAccessClockMask = 0xFFFFFF;
 
+}  // namespace
+
 Bytes encoding_name(const keyspace::Record& record) {
   if (record.encoding() == keyspace::Encoding::kInteger) return "int";
   if (record.is_raw() || record.string_length() > kEmbeddedBytesMax) return "raw";
   return "embstr";
 }
-
-}  // namespace
 
 /// OBJECT ENCODING key
 Outcome object_encoding(CommandContext& cx, Arguments) {

@@ -74,8 +74,8 @@ Outcome time(CommandContext& cx, Arguments) {
   return Outcome::done();
 }
 
-// ---- Its data on disk. Every acknowledged write is in the log already; these make it survive power
-// loss now rather than within the fsync interval.
+// ---- Its data on disk. Every acknowledged write is in the log already; these make it survive
+// power loss now rather than within the fsync interval.
 
 Outcome sync_log(CommandContext& cx) {
   if (cx.services.log == nullptr) {
@@ -108,8 +108,8 @@ Outcome lastsave(CommandContext& cx, Arguments) {
   return Outcome::done();
 }
 
-/// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]. However it is asked, nothing acknowledged is lost, and
-/// without replicas there is nobody to wait for.
+/// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]. However it is asked, nothing acknowledged is
+/// lost, and without replicas there is nobody to wait for.
 Outcome shutdown(CommandContext& cx, Arguments args) {
   bool skips_save = false;
   bool saves = false;
@@ -141,8 +141,8 @@ Outcome shutdown(CommandContext& cx, Arguments args) {
 
 constexpr std::size_t kBucketBytes = 64;  // keyspace/table.h: a bucket is one cache line
 
-/// MEMORY USAGE key [SAMPLES count]: the key's record, whose cost is known to the byte, and its share of
-/// the table. Nothing is estimated, so there is nothing to sample.
+/// MEMORY USAGE key [SAMPLES count]: the key's record, whose cost is known to the byte, and its
+/// share of the table. Nothing is estimated, so there is nothing to sample.
 Outcome memory_usage(CommandContext& cx, Arguments args) {
   args.next();
   while (!args.is_empty()) {

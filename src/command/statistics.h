@@ -32,11 +32,13 @@ struct Statistics {
   std::atomic<std::uint64_t> net_input_bytes{0};
   std::atomic<std::uint64_t> net_output_bytes{0};
   std::atomic<std::uint64_t> peak_memory_bytes{0};
-  std::atomic<std::uint64_t> used_memory_bytes{0};  ///< renewed by the cron; the memory gate reads it
+  std::atomic<std::uint64_t> used_memory_bytes{
+      0};  ///< renewed by the cron; the memory gate reads it
   std::atomic<std::int64_t> instantaneous_ops_per_sec{0};
   std::atomic<std::int64_t> last_save_seconds{0};  ///< LASTSAVE
   std::atomic<std::uint64_t> client_buffer_bytes{0};
-  std::atomic<std::uint64_t> edits{0};  ///< changes of keys: Access::edit_count() of all dispatchers
+  std::atomic<std::uint64_t> edits{
+      0};  ///< changes of keys: Access::edit_count() of all dispatchers
 
   /// Counts an error reply by its code, the first word of `text`.
   void count_error(std::string_view text);

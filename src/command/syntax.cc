@@ -24,17 +24,17 @@ constexpr TypeName kTypeNames[] = {
 };
 
 constexpr Bytes kIntegerNames[] = {
-    "bit",    "bits",         "client-id", "count",   "cursor",   "db",
-    "decrement", "destination-db", "end",  "end-index", "frequency", "increment",
-    "index",  "index1",       "index2",    "len",     "maxage",   "maxlen",
-    "milliseconds", "numkeys", "numlocal", "numreplicas", "offset", "port",
-    "protover", "rank",       "seconds",   "start",   "stop",     "timeout",
-    "ttl",    "version",
+    "bit",          "bits",           "client-id", "count",       "cursor",    "db",
+    "decrement",    "destination-db", "end",       "end-index",   "frequency", "increment",
+    "index",        "index1",         "index2",    "len",         "maxage",    "maxlen",
+    "milliseconds", "numkeys",        "numlocal",  "numreplicas", "offset",    "port",
+    "protover",     "rank",           "seconds",   "start",       "stop",      "timeout",
+    "ttl",          "version",
 };
 
-/// What Redis calls alternatives that it does not name after their tokens.
+/// What Redis calls alternatives that it does not name after their members, by how these begin.
 struct GroupName {
-  Bytes joined;
+  Bytes joined_begin;
   Bytes name;
 };
 constexpr GroupName kGroupNames[] = {
@@ -44,10 +44,9 @@ constexpr GroupName kGroupNames[] = {
     {"left_right", "where"},
     {"nosave_save", "save-selector"},
     {"nx_xx", "condition"},
-    {"nx_xx_gt_lt", "condition"},
+    {"on_off_skip", "action"},
     {"on_off", "enabled"},
-    {"seconds_milliseconds_unix-time-seconds_unix-time-milliseconds_keepttl", "expiration"},
-    {"seconds_milliseconds_unix-time-seconds_unix-time-milliseconds_persist", "expiration"},
+    {"seconds_milliseconds_", "expiration"},
     {"write_all", "mode"},
 };
 
@@ -116,7 +115,7 @@ std::string join_names(const std::vector<Argument>& parts) {
   std::string joined;
   for (const Argument& part : parts) joined += (joined.empty() ? "" : "_") + part.name;
   for (const GroupName& row : kGroupNames) {
-    if (row.joined == joined) return std::string(row.name);
+    if (joined.starts_with(row.joined_begin)) return std::string(row.name);
   }
   return joined;
 }
@@ -226,8 +225,8 @@ class Parser {
     } else if (at_name()) {
       std::vector<Argument> names;
       while (at_name()) names.push_back(named(words_[at_++]));
-      argument = names.size() == 1 ? std::move(names[0])
-                                   : grouped(ArgumentType::kBlock, std::move(names));
+      argument =
+          names.size() == 1 ? std::move(names[0]) : grouped(ArgumentType::kBlock, std::move(names));
     } else {
       argument = {.name = lower(token), .type = ArgumentType::kPureToken, .token = {}};
     }
@@ -305,8 +304,8 @@ std::optional<std::size_t> spec_at(const Row& row, std::size_t position) {
   return std::nullopt;
 }
 
-/// Marks the keys among arguments that begin at word `position`. Where arguments behind stand is known
-/// as long as all before them are there once: returns 0 when it is not.
+/// Marks the keys among arguments that begin at word `position`. Where arguments behind stand is
+/// known as long as all before them are there once: returns 0 when it is not.
 std::size_t mark_keys(const Row& row, std::vector<Argument>& arguments, std::size_t position) {
   for (Argument& argument : arguments) {
     if (position == 0) break;

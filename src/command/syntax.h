@@ -19,7 +19,15 @@
 namespace diskdb::command {
 
 enum class ArgumentType : std::uint8_t {
-  kString, kInteger, kDouble, kKey, kPattern, kUnixTime, kPureToken, kOneOf, kBlock,
+  kString,
+  kInteger,
+  kDouble,
+  kKey,
+  kPattern,
+  kUnixTime,
+  kPureToken,
+  kOneOf,
+  kBlock,
 };
 
 /// As COMMAND DOCS prints it.
@@ -28,11 +36,11 @@ Bytes argument_type_name(ArgumentType type);
 struct Argument {
   std::string name;
   ArgumentType type = ArgumentType::kString;
-  std::string token;  ///< the word before it, if any
+  std::string token;                         ///< the word before it, if any
   std::optional<std::size_t> key_spec = {};  ///< index in Row::keys
   bool is_optional = false;
   bool is_multiple = false;
-  bool repeats_token = false;  ///< is_multiple, its token each time
+  bool repeats_token = false;        ///< is_multiple, its token each time
   std::vector<Argument> parts = {};  ///< of kOneOf and kBlock
 
   friend bool operator==(const Argument&, const Argument&) = default;

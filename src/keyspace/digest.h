@@ -1,0 +1,27 @@
+// keyspace/digest.h — a fingerprint of keys and values, equal to Redis's DEBUG DIGEST: one command
+// compares two servers. Records are mixed by SHA-1, so that neither order nor representation
+// matters: the keys of a database are combined by exclusive or, what has an order by hashing on.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "base/bytes.h"
+#include "keyspace/access.h"
+#include "keyspace/record.h"
+
+namespace diskdb::keyspace {
+
+using Digest = std::array<unsigned char, 20>;
+
+/// Of a value, its type and whether it has an expiry (not when it expires).
+Digest digest_of_value(const Record& record);
+
+/// Of all databases. What has expired and is still there counts, as in Redis.
+/// Requires: `access` holds all shards. Cost: some 2 us a key.
+Digest digest_of_all(Access& access);
+
+/// 40 hexadecimal digits.
+std::string digest_text(const Digest& digest);
+
+}  // namespace diskdb::keyspace
