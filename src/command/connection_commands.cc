@@ -20,7 +20,7 @@ Outcome ping(CommandContext& cx, Arguments args) {
     return cx.refuse("ERR wrong number of arguments for 'ping' command");
   }
   if (args.is_empty()) {
-    cx.reply.simple("PONG");
+    cx.reply.pong();
   } else {
     cx.reply.bulk(args.next());
   }
