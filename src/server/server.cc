@@ -96,7 +96,9 @@ Status Server::start() {
                                   facts_.thread_count));
   server_log_.warning(facts_.config_file.empty()
                           ? std::string("No configuration file: using the defaults")
-                          : "Configuration loaded from " + facts_.config_file);
+                          : "Configuration loaded from " + (facts_.config_file == "-"
+                                                                ? "standard input"
+                                                                : facts_.config_file));
   write_pid_file();
   server_log_.warning("Server initialized");
   if (facts_.engine == "disk") {
