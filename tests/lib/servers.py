@@ -28,10 +28,16 @@ _running = set()
 _folders = set()
 
 
-def _end_everything():
+def kill_all():
+    """kill -9 for every server that this test started and that still runs."""
     for process in list(_running):
         process.kill()
         process.wait()
+        _running.discard(process)
+
+
+def _end_everything():
+    kill_all()
     for folder in _folders:
         shutil.rmtree(folder, ignore_errors=True)
 
