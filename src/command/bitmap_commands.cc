@@ -293,9 +293,9 @@ constexpr Row kRows[] = {
      .complexity = "O(1) for each subcommand.",
      .summary = "Reads, sets and adds to integers of any width inside a string.",
      .syntax = "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] "
-               "<SET encoding offset value | INCRBY encoding offset increment> "
+               "<SET encoding offset value:integer | INCRBY encoding offset increment> "
                "[GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] "
-               "<SET encoding offset value | INCRBY encoding offset increment> ...]]"},
+               "<SET encoding offset value:integer | INCRBY encoding offset increment> ...]]"},
     {.name = "BITFIELD_RO",
      .words = Words::at_least(2),
      .keys = kRead,
@@ -347,7 +347,7 @@ constexpr Row kRows[] = {
      .since = "2.2.0",
      .complexity = "O(1)",
      .summary = "Sets or clears one bit of a string and returns what it was.",
-     .syntax = "key offset value"},
+     .syntax = "key offset value:integer"},
 };
 static_assert(rows_are_sound(kRows));
 

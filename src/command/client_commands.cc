@@ -354,7 +354,7 @@ constexpr auto kRows = std::to_array<Row>({
         .flags = Flag::kContainer,
         .group = Group::kConnection,
         .since = "2.4.0",
-        .complexity = "Depends on subcommand.",
+        .complexity = "By subcommand",
         .summary = "Commands about connections.",
     },
     {
@@ -405,7 +405,7 @@ constexpr auto kRows = std::to_array<Row>({
         .function = client_kill,
         .group = Group::kConnection,
         .since = "2.4.0",
-        .complexity = "O(N) where N is the number of client connections",
+        .complexity = "O(N) for N connections",
         .summary = "Closes connections.",
         .syntax =
             "ip:port | <ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB> |"
@@ -418,7 +418,7 @@ constexpr auto kRows = std::to_array<Row>({
         .function = client_list,
         .group = Group::kConnection,
         .since = "2.4.0",
-        .complexity = "O(N) where N is the number of client connections",
+        .complexity = "O(N) for N connections",
         .summary = "Describes all connections, or those asked for.",
         .syntax = "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
         .tips = "nondeterministic_output",
@@ -497,7 +497,7 @@ constexpr auto kRows = std::to_array<Row>({
         .function = client_unblock,
         .group = Group::kConnection,
         .since = "5.0.0",
-        .complexity = "O(log N) where N is the number of client connections",
+        .complexity = "O(log N) for N connections",
         .summary = "Ends the wait of a client that a blocking command holds.",
         .syntax = "client-id [TIMEOUT | ERROR]",
     },
@@ -508,7 +508,7 @@ constexpr auto kRows = std::to_array<Row>({
         .function = client_unpause,
         .group = Group::kConnection,
         .since = "6.2.0",
-        .complexity = "O(N) Where N is the number of paused clients",
+        .complexity = "O(N) for N clients held back",
         .summary = "Ends a pause.",
     },
 });

@@ -312,7 +312,7 @@ constexpr auto kRows = std::to_array<Row>({
         .function = debug,
         .group = Group::kServer,
         .since = "1.0.0",
-        .complexity = "Depends on subcommand.",
+        .complexity = "By subcommand",
         .summary = "Helps tests; not for applications.",
     },
 });

@@ -24,29 +24,46 @@ constexpr TypeName kTypeNames[] = {
 };
 
 constexpr Bytes kIntegerNames[] = {
-    "bit",          "bits",           "client-id", "count",       "cursor",    "db",
-    "decrement",    "destination-db", "end",       "end-index",   "frequency", "increment",
-    "index",        "index1",         "index2",    "len",         "maxage",    "maxlen",
-    "milliseconds", "numkeys",        "numlocal",  "numreplicas", "offset",    "port",
-    "protover",     "rank",           "seconds",   "start",       "stop",      "timeout",
-    "ttl",          "version",
+    "bit",       "bits",      "client-id",      "count",         "cursor",
+    "db",        "decrement", "destination-db", "end",           "end-index",
+    "frequency", "increment", "index",          "index1",        "index2",
+    "len",       "maxage",    "maxlen",         "min-match-len", "milliseconds",
+    "numkeys",   "numlocal",  "numreplicas",    "offset",        "port",
+    "protover",  "rank",      "seconds",        "start",         "stop",
+    "timeout",   "ttl",       "version",
 };
 
-/// What Redis calls alternatives that it does not name after their members, by how these begin.
+/// What Redis calls blocks and alternatives that it does not name after their members. A star
+/// stands for any end.
 struct GroupName {
-  Bytes joined_begin;
+  Bytes joined;
   Bytes name;
 };
 constexpr GroupName kGroupNames[] = {
+    {"and_or_xor_not*", "operation"},
     {"asc_desc", "order"},
     {"async_sync", "flush-type"},
     {"byte_bit", "unit"},
+    {"client-id_*", "new-format"},
+    {"encoding_offset", "get-block"},
+    {"encoding_offset_increment", "incrby-block"},
+    {"encoding_offset_value", "set-block"},
+    {"end_unit", "end-unit-block"},
+    {"get-block_write", "operation"},
+    {"ip:port_new-format", "filter"},
     {"left_right", "where"},
+    {"module-name_category_pattern", "filterby"},
     {"nosave_save", "save-selector"},
-    {"nx_xx", "condition"},
-    {"on_off_skip", "action"},
+    {"nx_xx*", "condition"},
     {"on_off", "enabled"},
-    {"seconds_milliseconds_", "expiration"},
+    {"on_off_skip", "action"},
+    {"overflow-block_write-operation", "write"},
+    {"protover_username_password_clientname", "arguments"},
+    {"seconds_milliseconds_*", "expiration"},
+    {"set-block_incrby-block", "write-operation"},
+    {"start_end-unit-block", "range"},
+    {"start_end_unit", "range"},
+    {"wrap_sat_fail", "overflow-block"},
     {"write_all", "mode"},
 };
 
@@ -115,7 +132,9 @@ std::string join_names(const std::vector<Argument>& parts) {
   std::string joined;
   for (const Argument& part : parts) joined += (joined.empty() ? "" : "_") + part.name;
   for (const GroupName& row : kGroupNames) {
-    if (joined.starts_with(row.joined_begin)) return std::string(row.name);
+    const bool is_begin = row.joined.ends_with('*');
+    const Bytes begin = row.joined.substr(0, row.joined.size() - (is_begin ? 1 : 0));
+    if (is_begin ? joined.starts_with(begin) : joined == begin) return std::string(row.name);
   }
   return joined;
 }
@@ -295,32 +314,49 @@ class Parser {
   bool is_sound_ = true;
 };
 
-/// The spec whose first key is the word at `position`.
+/// The spec that the word at `position` is a key of, as far as that does not depend on the request.
 std::optional<std::size_t> spec_at(const Row& row, std::size_t position) {
   for (std::size_t i = 0; i < row.keys.size(); ++i) {
     const KeySpec& spec = row.keys[i];
-    if (static_cast<std::size_t>(spec.begin) + (spec.counted ? 1 : 0) == position) return i;
+    const auto first = static_cast<std::size_t>(spec.begin) + (spec.counted ? 1 : 0);
+    const std::size_t last = spec.last > 0 ? first + static_cast<std::size_t>(spec.last) : first;
+    const auto step = static_cast<std::size_t>(spec.step);
+    if (position >= first && position <= last && (position - first) % step == 0) return i;
   }
   return std::nullopt;
 }
 
-/// Marks the keys among arguments that begin at word `position`. Where arguments behind stand is
-/// known as long as all before them are there once: returns 0 when it is not.
-std::size_t mark_keys(const Row& row, std::vector<Argument>& arguments, std::size_t position) {
-  for (Argument& argument : arguments) {
-    if (position == 0) break;
-    if (argument.type == ArgumentType::kOneOf) return 0;
-    if (!argument.token.empty()) ++position;
-    if (argument.type == ArgumentType::kBlock) {
-      position = mark_keys(row, argument.parts, position);
-    } else if (argument.type != ArgumentType::kPureToken) {
-      argument.key_spec = spec_at(row, position);
-      if (argument.key_spec) argument.type = ArgumentType::kKey;
-      ++position;
-    }
-    if (argument.is_optional || argument.is_multiple) return 0;
+/// How many words the argument takes in every request; 0 if that depends.
+std::size_t word_count(const Argument& argument) {
+  if (argument.is_optional || argument.is_multiple) return 0;
+  const std::size_t own = argument.token.empty() ? 0 : 1;
+  if (argument.type == ArgumentType::kPureToken) return own;
+  if (argument.parts.empty()) return own + 1;
+  std::size_t sum = 0;
+  for (const Argument& part : argument.parts) {
+    const std::size_t count = word_count(part);
+    const bool is_other_choice = argument.type == ArgumentType::kOneOf && sum != 0 && sum != count;
+    if (count == 0 || is_other_choice) return 0;
+    sum = argument.type == ArgumentType::kOneOf ? count : sum + count;
   }
-  return position;
+  return own + sum;
+}
+
+/// Marks the keys among arguments that begin at word `position`, up to the first behind which words
+/// stand now here, now there.
+void mark_keys(const Row& row, std::vector<Argument>& arguments, std::size_t position) {
+  for (Argument& argument : arguments) {
+    const std::size_t begin = position + (argument.token.empty() ? 0 : 1);
+    if (argument.type == ArgumentType::kBlock) {
+      mark_keys(row, argument.parts, begin);
+    } else if (argument.parts.empty() && argument.type != ArgumentType::kPureToken) {
+      argument.key_spec = spec_at(row, begin);
+      if (argument.key_spec) argument.type = ArgumentType::kKey;
+    }
+    const std::size_t count = word_count(argument);
+    if (count == 0) return;
+    position += count;
+  }
 }
 
 }  // namespace
