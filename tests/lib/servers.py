@@ -168,14 +168,14 @@ def redis(folder=None, *options, persistent=False):
     return Server(command, port, folder, scratch_folder() / "redis.log")
 
 
-def diskdb(binary=None, folder=None, *options, fsync="everysec"):
+def diskdb(binary=None, folder=None, *options, fsync="everysec", inline_replies="resp"):
     """DiskDB. `binary` "redis" puts Redis with an append-only file in its place, to test the tests."""
     folder = Path(folder) if folder else scratch_folder()
     if str(binary) == "redis":
         return redis(folder, "--appendfsync", fsync, *options, persistent=True)
     port = free_port()
     command = [str(binary or DEFAULT_BINARY), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder),
-               "--fsync", fsync, "--inline-replies", "resp", *options]
+               "--fsync", fsync, "--inline-replies", inline_replies, *options]
     return Server(command, port, folder, scratch_folder() / "diskdb.log")
 
 
