@@ -258,6 +258,10 @@ void Dispatcher::count_call(const Row& row) {
 }
 
 void Dispatcher::flush_counts() {
+  if (const std::uint64_t edits = access_.edit_count(); edits != counted_edits_) {
+    services_.statistics.edits.fetch_add(edits - std::exchange(counted_edits_, edits),
+                                         std::memory_order_relaxed);
+  }
   if (counted_row_ != nullptr) {
     services_.statistics.rows[services_.table.index_of(*counted_row_)].calls.fetch_add(
         counted_calls_, std::memory_order_relaxed);

@@ -82,6 +82,7 @@ class Dispatcher {
   const Row* counted_row_ = nullptr;  ///< calls not yet in the statistics
   std::uint64_t counted_calls_ = 0;
   std::uint64_t counted_commands_ = 0;
+  std::uint64_t counted_edits_ = 0;  ///< of access_, in the statistics
 };
 
 }  // namespace diskdb::command
