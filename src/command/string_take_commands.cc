@@ -51,14 +51,16 @@ Outcome getdel(CommandContext& cx, Arguments) {
 /// condition it may have any type.
 Outcome delex(CommandContext& cx, Arguments args) {
   args.next();
+  if (!args.is_empty() && args.count() != 2) {
+    return cx.refuse("ERR wrong number of arguments for 'delex' command");
+  }
   const Record* record = cx.keyspace.find(cx.key());
-  // Redis looks the key up before it counts words.
+  // Redis reads the condition only if there is a value to compare.
   if (record == nullptr) {
     cx.reply.integer(0);
     return Outcome::done();
   }
   if (!args.is_empty()) {
-    if (args.count() != 2) return cx.refuse("ERR wrong number of arguments for 'delex' command");
     if (record->type() != Type::kString) {
       return cx.refuse("ERR Key should be of string type if conditions are specified");
     }
