@@ -100,7 +100,7 @@ def _show(data, start, depth, lines):
         mark = "" if kind == b"$" else kind.decode()
         lines.append(pad + mark + quote(data[after:after + length]))
         return after + length + 2
-    lines.append(pad + line.decode(errors="backslashreplace"))
+    lines.append(pad + "".join(chr(c) if 32 <= c < 127 else f"\\x{c:02x}" for c in line))
     if kind in b"*~>%|" and line[1:] != b"-1":
         for _ in range(int(line[1:]) * (2 if kind in b"%|" else 1)):
             after = _show(data, after, depth + 1, lines)
