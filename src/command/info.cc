@@ -204,6 +204,13 @@ void stats(CommandContext& cx, Lines& lines) {
   lines.add("total_forks", 0);
   lines.add("unexpected_error_replies", 0);
   lines.add("total_error_replies", statistics.error_count());
+  constexpr Bytes kBufferNames[] = {"buffer_pool_512b", "buffer_pool_4kb", "buffer_pool_64kb",
+                                    "buffer_pool_larger"};
+  for (std::size_t i = 0; i < statistics.buffers.size(); ++i) {
+    const BufferCounters& counters = statistics.buffers[i];
+    lines.add(kBufferNames[i], fmt::format("taken={},from_heap={},kept={}", counters.taken.load(),
+                                           counters.from_heap.load(), counters.kept.load()));
+  }
 }
 
 void replication(CommandContext& cx, Lines& lines) {

@@ -1,6 +1,7 @@
 // command/statistics.h — counters for INFO, kept where no thread disturbs another.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -21,6 +22,14 @@ struct RowCounters {
   std::atomic<std::uint64_t> failed_calls{0};    ///< refused by the command
 };
 
+/// Of the buffers of one size that connections take from their thread's pool, all threads together.
+/// Renewed every second.
+struct BufferCounters {
+  std::atomic<std::uint64_t> taken{0};      ///< how often one was asked for
+  std::atomic<std::uint64_t> from_heap{0};  ///< how often none was kept
+  std::atomic<std::uint64_t> kept{0};       ///< now
+};
+
 /// Threads: thread-safe, relaxed: each counter is right, a set of them is no snapshot.
 struct Statistics {
   explicit Statistics(std::size_t row_count) : rows(row_count) {}
@@ -37,6 +46,7 @@ struct Statistics {
   std::atomic<std::int64_t> instantaneous_ops_per_sec{0};
   std::atomic<std::int64_t> last_save_seconds{0};  ///< LASTSAVE
   std::atomic<std::uint64_t> client_buffer_bytes{0};
+  std::array<BufferCounters, 4> buffers;  ///< of 512 bytes, 4 KB, 64 KB, and larger
   std::atomic<std::uint64_t> edits{
       0};  ///< changes of keys: Access::edit_count() of all dispatchers
 

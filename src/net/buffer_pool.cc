@@ -24,7 +24,7 @@ void Buffer::grow(std::size_t bytes, std::size_t used) {
     // The heap may move large blocks without copying.
     char* moved = static_cast<char*>(std::realloc(data_, bytes));
     ASSERT(moved != nullptr);
-    BufferPool::add(&pool_->used_bytes_, static_cast<std::int64_t>(bytes - capacity_));
+    pool_->used_bytes_ += static_cast<std::int64_t>(bytes - capacity_);
     data_ = moved;
     capacity_ = bytes;
     return;
@@ -35,7 +35,7 @@ void Buffer::grow(std::size_t bytes, std::size_t used) {
 }
 
 BufferPool::~BufferPool() {
-  ASSERT(used_bytes_.load(std::memory_order_relaxed) == 0);
+  ASSERT(used_bytes_ == 0);
   for (Class& one : classes_) {
     for (char* data : one.kept) std::free(data);
   }
@@ -51,22 +51,21 @@ Buffer BufferPool::take(std::size_t bytes) {
   const std::size_t index = class_of(bytes);
   const std::size_t capacity = index < kSizes.size() ? kSizes[index] : bytes;
   Class& one = classes_[index];
-  add<std::uint64_t>(&one.taken_count, 1);
-  add(&used_bytes_, static_cast<std::int64_t>(capacity));
+  ++one.taken_count;
+  used_bytes_ += static_cast<std::int64_t>(capacity);
   if (!one.kept.empty()) {
     char* data = one.kept.back();
     one.kept.pop_back();
-    one.kept_count.store(one.kept.size(), std::memory_order_relaxed);
     return {this, data, capacity};
   }
-  add<std::uint64_t>(&one.heap_count, 1);
+  ++one.heap_count;
   char* data = static_cast<char*>(std::malloc(capacity));
   ASSERT(data != nullptr);
   return {this, data, capacity};
 }
 
 void BufferPool::give_back(char* data, std::size_t capacity) {
-  add(&used_bytes_, -static_cast<std::int64_t>(capacity));
+  used_bytes_ -= static_cast<std::int64_t>(capacity);
   const std::size_t index = class_of(capacity);
   Class& one = classes_[index];
   if (!keeps_ || index == kSizes.size() || one.kept.size() * capacity >= kKeptBytesMax) {
@@ -74,16 +73,15 @@ void BufferPool::give_back(char* data, std::size_t capacity) {
     return;
   }
   one.kept.push_back(data);
-  one.kept_count.store(one.kept.size(), std::memory_order_relaxed);
 }
 
-std::array<BufferPool::ClassFigures, BufferPool::kSizes.size() + 1> BufferPool::figures() const {
-  std::array<ClassFigures, kSizes.size() + 1> all;
+BufferPool::Figures BufferPool::figures() const {
+  Figures all;
   for (std::size_t i = 0; i < all.size(); ++i) {
     all[i] = {.bytes = i < kSizes.size() ? kSizes[i] : 0,
-              .taken_count = classes_[i].taken_count.load(std::memory_order_relaxed),
-              .heap_count = classes_[i].heap_count.load(std::memory_order_relaxed),
-              .kept_count = classes_[i].kept_count.load(std::memory_order_relaxed)};
+              .taken_count = classes_[i].taken_count,
+              .heap_count = classes_[i].heap_count,
+              .kept_count = classes_[i].kept.size()};
   }
   return all;
 }

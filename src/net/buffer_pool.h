@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -48,7 +47,7 @@ class Buffer {
   std::size_t capacity_ = 0;
 };
 
-/// Threads: one at a time, a pool a network thread; the figures are for all.
+/// Threads: one at a time, a pool a network thread.
 class BufferPool {
  public:
   static constexpr std::array<std::size_t, 3> kSizes = {512, 4096, 64 * 1024};
@@ -65,7 +64,7 @@ class BufferPool {
   Buffer take(std::size_t bytes);
 
   /// Bytes that are in pending output by reference, which count as if they were in buffers.
-  void note_referenced(std::int64_t bytes) { add(&referenced_bytes_, bytes); }
+  void note_referenced(std::int64_t bytes) { referenced_bytes_ += bytes; }
 
   struct ClassFigures {
     std::size_t bytes = 0;          ///< of one buffer
@@ -73,35 +72,29 @@ class BufferPool {
     std::uint64_t heap_count = 0;   ///< how often none was kept
     std::uint64_t kept_count = 0;   ///< now
   };
-  /// Thread-safe. The last one is of the larger ones.
-  std::array<ClassFigures, kSizes.size() + 1> figures() const;
-  /// Thread-safe: held by connections, references included.
+  /// By size; the last one is of the larger ones.
+  using Figures = std::array<ClassFigures, kSizes.size() + 1>;
+  Figures figures() const;
+  /// Held by connections, references included.
   std::uint64_t used_bytes() const {
-    return static_cast<std::uint64_t>(used_bytes_.load(std::memory_order_relaxed) +
-                                      referenced_bytes_.load(std::memory_order_relaxed));
+    return static_cast<std::uint64_t>(used_bytes_ + referenced_bytes_);
   }
 
  private:
   friend class Buffer;
 
-  // One thread writes, any reads.
-  template <typename T>
-  static void add(std::atomic<T>* counter, T by) {
-    counter->store(counter->load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
-  }
   struct Class {
     std::vector<char*> kept;
-    std::atomic<std::uint64_t> taken_count{0};
-    std::atomic<std::uint64_t> heap_count{0};
-    std::atomic<std::uint64_t> kept_count{0};
+    std::uint64_t taken_count = 0;
+    std::uint64_t heap_count = 0;
   };
   void give_back(char* data, std::size_t capacity);
   static std::size_t class_of(std::size_t bytes);
 
   bool keeps_;
   std::array<Class, kSizes.size() + 1> classes_;
-  std::atomic<std::int64_t> used_bytes_{0};
-  std::atomic<std::int64_t> referenced_bytes_{0};
+  std::int64_t used_bytes_ = 0;
+  std::int64_t referenced_bytes_ = 0;
 };
 
 }  // namespace diskdb::net

@@ -133,6 +133,7 @@ bool Connection::can_run() const {
 
 void Connection::run() {
   turn_request_count_ = 0;
+  is_shrunk = false;
   is_out_of_turn_ = false;
   while (can_run()) {
     if (output_.pending_bytes() > tools_.output_bytes_max) {
@@ -194,6 +195,11 @@ void Connection::execute() {
                       std::memory_order_relaxed);
   hold_output(progress.visible_after);
   if (is_killed.load(std::memory_order_relaxed)) closes_after_reply = true;
+}
+
+void Connection::shrink() {
+  parser_.shrink();
+  is_shrunk = true;
 }
 
 // ---- Output

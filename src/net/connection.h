@@ -91,12 +91,16 @@ class Connection final : public Peer, public command::Session {
   bool is_out_of_turn() const { return is_out_of_turn_; }
   bool is_idle() const { return !is_parked_ && waiting_.empty() && output_.pending_bytes() == 0; }
 
+  /// Gives back what it kept for speed. Requires: is_idle().
+  void shrink();
+
   // The loop's bookkeeping.
   std::size_t index = 0;            ///< among the loop's connections
   bool is_output_listed = false;    ///< in its list of connections with output
   bool is_runnable_listed = false;  ///< in its list of connections to run
   bool is_sending = false;          ///< a send is under way
   bool is_closed = false;
+  bool is_shrunk = true;  ///< since the last request
   std::atomic<bool> is_wake_posted{false};
 
  private:

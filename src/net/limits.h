@@ -31,5 +31,7 @@ constexpr std::size_t kSendPartsMax = 64;
 
 constexpr Millis kHousekeepingPeriod{1000};
 constexpr Millis kCongestedWait{5};
+/// After which a connection gives back what it keeps for the next requests.
+constexpr Millis kSilenceBeforeShrinking{5000};
 
 }  // namespace diskdb::net

@@ -323,19 +323,24 @@ void Loop::keep_house() {
   const Micros now = services_.clock.monotonic();
   if (now < next_housekeeping_) return;
   next_housekeeping_ = now + Micros{kHousekeepingPeriod.count * 1000};
+  publish_buffer_figures();
   if (do_listeners_rest_) {
     do_listeners_rest_ = false;
     for (const int listener : listeners_) transport_->add_listener(listener);
   }
   const std::int64_t timeout_ms =
       1000 * services_.config.settings().timeout_seconds.load(std::memory_order_relaxed);
-  if (timeout_ms == 0) return;
   const Millis wall = services_.clock.wall();
   for (std::size_t i = connections_.size(); i-- > 0;) {  // close() moves the last one into the gap
     Connection& connection = *connections_[i];
+    if (!connection.is_idle()) continue;
     const std::int64_t silent_ms =
         wall.count - connection.last_active_ms.load(std::memory_order_relaxed);
-    if (connection.is_idle() && silent_ms > timeout_ms) close(connection);
+    if (timeout_ms > 0 && silent_ms > timeout_ms) {
+      close(connection);
+    } else if (!connection.is_shrunk && silent_ms > kSilenceBeforeShrinking.count) {
+      connection.shrink();
+    }
   }
 }
 
@@ -354,6 +359,23 @@ void Loop::publish_counts() {
                                              std::memory_order_relaxed);
     published_buffer_bytes_ = used;
   }
+}
+
+// A counter of all threads moves by what ours has moved since the last time.
+void Loop::publish_buffer_figures() {
+  const BufferPool::Figures figures = pool_.figures();
+  for (std::size_t i = 0; i < figures.size(); ++i) {
+    command::BufferCounters& counters = services_.statistics.buffers[i];
+    const auto& last = published_figures_[i];
+    const auto publish = [](std::atomic<std::uint64_t>& counter, std::uint64_t now,
+                            std::uint64_t before) {
+      if (now != before) counter.fetch_add(now - before, std::memory_order_relaxed);
+    };
+    publish(counters.taken, figures[i].taken_count, last.taken_count);
+    publish(counters.from_heap, figures[i].heap_count, last.heap_count);
+    publish(counters.kept, figures[i].kept_count, last.kept_count);
+  }
+  published_figures_ = figures;
 }
 
 void Loop::finish() {

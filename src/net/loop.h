@@ -62,8 +62,6 @@ class Loop final : public TransportHandler, public log::Listener, public WakeBox
   void post_wake(Connection& connection) override;
   void log_advanced() override;
 
-  const BufferPool& pool() const { return pool_; }
-
   // TransportHandler: from within the transport's calls.
   void accepted(int socket) override;
   void accept_failed(int error_number) override;
@@ -93,6 +91,7 @@ class Loop final : public TransportHandler, public log::Listener, public WakeBox
   void close(Connection& connection);
   void keep_house();
   void publish_counts();
+  void publish_buffer_figures();
   void finish();
 
   command::Services& services_;
@@ -126,6 +125,7 @@ class Loop final : public TransportHandler, public log::Listener, public WakeBox
   std::uint64_t received_bytes_ = 0;  ///< not yet in the statistics
   std::uint64_t sent_bytes_ = 0;
   std::uint64_t published_buffer_bytes_ = 0;
+  BufferPool::Figures published_figures_{};
 };
 
 }  // namespace diskdb::net

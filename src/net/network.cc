@@ -40,19 +40,4 @@ void Network::receive(Socket socket) {
   next_loop_ = (next_loop_ + 1) % loops_.size();
 }
 
-std::array<BufferPool::ClassFigures, BufferPool::kSizes.size() + 1> Network::buffer_figures()
-    const {
-  std::array<BufferPool::ClassFigures, BufferPool::kSizes.size() + 1> sum{};
-  for (const auto& loop : loops_) {
-    const auto figures = loop->pool().figures();
-    for (std::size_t i = 0; i < sum.size(); ++i) {
-      sum[i].bytes = figures[i].bytes;
-      sum[i].taken_count += figures[i].taken_count;
-      sum[i].heap_count += figures[i].heap_count;
-      sum[i].kept_count += figures[i].kept_count;
-    }
-  }
-  return sum;
-}
-
 }  // namespace diskdb::net

@@ -34,9 +34,6 @@ class Network final : public Reception {
   /// Ends all connections in good order and waits for the threads.
   void stop();
 
-  /// Threads: any.
-  std::array<BufferPool::ClassFigures, BufferPool::kSizes.size() + 1> buffer_figures() const;
-
  private:
   Network(NetworkOptions options, std::function<void(const std::string&)> warn)
       : options_(std::move(options)), warn_(std::move(warn)) {}

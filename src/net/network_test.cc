@@ -114,6 +114,19 @@ TEST(Network, ClosesIdleConnections) {
   busy.expect(request({"ECHO", "2"}), "$1\r\n2\r\n");
 }
 
+TEST(Network, GivesMemoryBackAfterASilenceAndGoesOn) {
+  TestServer server;
+  TestClient client(server.port);
+  client.expect(request({"SET", "k", "1"}), "+OK\r\n");
+  client.send("*2\r\n$3\r\nGET\r\n$1");  // half a request
+  EXPECT_TRUE(soon([&] {
+    server.clock.advance(Millis{3'000});  // housekeeping comes by at the end of a turn
+    TestClient(server.port).expect(request({"ECHO", "x"}), "$1\r\nx\r\n");
+    return server.statistics.buffers[0].taken.load() > 10;
+  }));
+  client.expect("\r\nk\r\n" + request({"GET", "k"}), "$1\r\n1\r\n$1\r\n1\r\n");
+}
+
 TEST(Network, CarriesLargeValues) {
   TestServer server;
   TestClient client(server.port);

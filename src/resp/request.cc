@@ -90,6 +90,14 @@ void RequestParser::begin_call() {
   if (!unquoted_.empty()) unquoted_.clear();
 }
 
+void RequestParser::shrink() {
+  std::vector<Request>().swap(requests_);
+  std::vector<Bytes>().swap(words_);
+  std::vector<Bytes>().swap(line_words_);
+  word_count_ = 0;
+  if (unfinished_.words.empty()) std::vector<Slice>().swap(unfinished_.words);
+}
+
 void RequestParser::decide_stream(const char*& p, const char* end) {
   while (p != end && (*p == '\r' || *p == '\n')) ++p;
   if (p == end) return;

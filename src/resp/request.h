@@ -42,7 +42,7 @@ enum class ParseStatus : std::uint8_t {
   kRequests,  ///< at least one request was found; there may be more: call again once they are done
   kMore,      ///< the input holds no whole request
   kError,     ///< error() says why; the connection must be closed. requests() is empty: what came
-           ///< before the error was given by earlier calls
+              ///< before the error was given by earlier calls
 };
 
 /// Threads: one at a time, one parser a connection.
@@ -70,6 +70,9 @@ class RequestParser {
   /// After kError: Redis's text, "ERR Protocol error: ...".
   Bytes error() const { return error_; }
   Stream stream() const { return stream_; }
+
+  /// Gives back what earlier calls made it allocate. Requires: requests() is no longer used.
+  void shrink();
 
   /// A client that must authenticate first gets Redis's lower limits (resp/limits.h).
   void set_authenticated(bool is_authenticated) { is_authenticated_ = is_authenticated; }
