@@ -14,6 +14,7 @@
 #include "command/session.h"
 #include "command/statistics.h"
 #include "io/clock.h"
+#include "keyspace/digest.h"
 #include "keyspace/keyspace.h"
 #include "resp/output.h"
 #include "resp/reply.h"
@@ -23,7 +24,9 @@ namespace diskdb::command {
 /// Threads: one at a time.
 class TestServer {
  public:
-  TestServer() = default;
+  /// Borrows `log` for its life; null for none.
+  explicit TestServer(log::Log* log = nullptr)
+      : log_(log), keyspace_({.shard_count = 16, .hash_seed = 1}, log) {}
   TestServer(const TestServer&) = delete;
   TestServer& operator=(const TestServer&) = delete;
   ~TestServer() { close_all(); }
@@ -39,6 +42,24 @@ class TestServer {
     ASSERT(progress.done == 1);
     if (client.session.closes_after_reply) close(name);
     return std::string(output.view());
+  }
+
+  /// Runs a command from a log, see Dispatcher::replay.
+  Status replay(std::span<const Bytes> words) {
+    resp::StringOutput output;
+    Client& client = this->client("replay");
+    resp::Reply reply(output, client.session.dialect);
+    return dispatcher_.replay(client.session, words, reply, clock_.wall());
+  }
+
+  /// DEBUG DIGEST.
+  std::string digest() {
+    keyspace::Access access(keyspace_);
+    access.begin(0, clock_.wall());
+    access.hold_all();
+    const std::string text = keyspace::digest_text(keyspace::digest_of_all(access));
+    access.release();
+    return text;
   }
 
   void close_all() {
@@ -91,7 +112,8 @@ class TestServer {
   }
 
   io::ManualClock clock_;
-  keyspace::Keyspace keyspace_{{.shard_count = 16, .hash_seed = 1}, nullptr};
+  log::Log* log_;
+  keyspace::Keyspace keyspace_;
   std::vector<std::span<const Row>> families_ = all_families();
   CommandTable table_{families_};
   ClientRegistry registry_;
@@ -100,7 +122,7 @@ class TestServer {
   NoLifecycle lifecycle_;
   ServerFacts facts_;
   Services services_{.keyspace = keyspace_,
-                     .log = nullptr,
+                     .log = log_,
                      .clock = clock_,
                      .table = table_,
                      .clients = registry_,
