@@ -20,7 +20,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test-logs"
 PYTHON = "/usr/bin/python3"
-SERVER = ROOT / "build" / "release" / "diskdb"
 TAIL_LINES = 40
 
 
@@ -38,15 +37,14 @@ class Count:
     failed: int = 0
 
 
-def script(name, *arguments, seconds_max=600):
+def script(name, path, *arguments, seconds_max=600):
     """A script of tests/ or tools/."""
-    path = ROOT / name
-    program = [PYTHON, str(path)] if path.suffix == ".py" else ["/bin/bash", str(path)]
-    return Step(path.stem, program + [str(a) for a in arguments], seconds_max)
+    interpreter = PYTHON if path.endswith(".py") else "/bin/bash"
+    return Step(name, [interpreter, str(ROOT / path), *map(str, arguments)], seconds_max)
 
 
 def source_steps():
-    return [script("tools/tidy.py", "--format"), script("tools/tidy_test.py")]
+    return [script("tidy", "tools/tidy.py", "--format"), script("tidy_test", "tools/tidy_test.py")]
 
 
 def unit_steps(build):
@@ -63,7 +61,18 @@ def unit_steps(build):
 
 def system_steps():
     """The system tests in their short form; each script's --help tells about the long one."""
-    return []
+    return [
+        script("differential", "tests/differential/run.py", "--seeds", 2, "--commands", 5000),
+        script("introspection", "tests/introspection/compare.py"),
+        script("tcl", "tests/tcl/run.py", seconds_max=1200),
+        script("clients", "tests/clients/run.py", "--requests", 50_000),
+        script("packages", "tests/dataset/packages.py"),
+        script("replay_digest", "tests/crash/replay_digest.py"),
+        script("kill9", "tests/crash/kill9.py", "--rounds", 5),
+        script("corrupt", "tests/crash/corrupt.py"),
+        script("fulldisk", "tests/crash/fulldisk.py"),
+        script("fuzz", "tools/fuzz.sh", 5, seconds_max=1200),
+    ]
 
 
 def count_gtest(report):
