@@ -6,6 +6,12 @@
 #include "base/assert.h"
 
 namespace diskdb::keyspace {
+namespace {
+
+// About a millisecond's worth. A table, one database's part of a shard, is freed whole.
+constexpr std::size_t kFreedRecordsPerStep = 8192;
+
+}  // namespace
 
 Keyspace::Keyspace(const Options& options, log::Log* log)
     : options_(options),
@@ -34,13 +40,18 @@ void Keyspace::detach(std::unique_ptr<Table> table) {
 }
 
 bool Keyspace::free_detached() {
-  // A shard's table has a bounded share of the keys; freeing one at a time keeps each step short.
-  std::unique_ptr<Table> table;
-  const std::lock_guard lock(detached_mutex_);
-  if (detached_.empty()) return false;
-  table = std::move(detached_.back());
-  detached_.pop_back();
-  return !detached_.empty();
+  std::size_t freed_count = 0;
+  while (freed_count < kFreedRecordsPerStep) {
+    std::unique_ptr<Table> table;  // freed with the lock released
+    {
+      const std::lock_guard lock(detached_mutex_);
+      if (detached_.empty()) return false;
+      table = std::move(detached_.back());
+      detached_.pop_back();
+    }
+    freed_count += table->count() + 1;
+  }
+  return true;
 }
 
 }  // namespace diskdb::keyspace
