@@ -1,6 +1,7 @@
 // io/file.h — the door to the disk: one file, and the disk that holds it.
-// Everything that reaches a file system goes through these two, so that a test can make every call fail,
-// fill the disk, or lose what was not synced (io/sim_disk.h). The real ones are io/real_disk.h.
+// Everything that reaches a file system goes through these two, so that a test can make every call
+// fail, fill the disk, or lose what was not synced (io/sim_disk.h). The real ones are
+// io/real_disk.h.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,8 @@ class File {
 
   /// Reads up to `into.size()` bytes at `offset`; fewer only at the end of the file.
   virtual Result<std::size_t> read_at(std::uint64_t offset, std::span<char> into) = 0;
-  /// Writes all parts one after the other from `offset` on. Errors: kIo, kNoSpace; any part may be there.
+  /// Writes all parts one after the other from `offset` on. Errors: kIo, kNoSpace; any part may be
+  /// there.
   virtual Status write_at(std::uint64_t offset, std::span<const Bytes> parts) = 0;
   /// Returns once all that was written before the call survives power loss, the file's size too.
   /// Errors: kIo, after which nothing may be assumed about any unsynced byte (never retry).

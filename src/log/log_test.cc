@@ -235,6 +235,8 @@ TEST(LogFailure, AFailedSyncIsFatalOnceAndNothingIsAcknowledgedAnyMore) {
     rig.log->write_pending();
     rig.log->sync_step();  // would succeed, and would prove nothing
     EXPECT_EQ(rig.log->acknowledgeable(), reached);
+    rig.log->set_fsync(Fsync::kNo, {1000});
+    EXPECT_EQ(rig.log->acknowledgeable(), reached);
     EXPECT_FALSE(rig.log->has_room());
     EXPECT_FALSE(rig.log->sync_all().ok());
     EXPECT_FALSE(rig.log->close().ok());
@@ -333,6 +335,23 @@ TEST(LogSegments, AStartCopiesWhatNobodyVouchedForAndFsyncsIt) {
   rig.lose_power();
   rig.must_open();
   EXPECT_GE(rig.recovered, 500U) << "what a client read after the start must survive";
+}
+
+TEST(LogSegments, WhatAStartCopiedIsVouchedForAndNotCopiedAgain) {
+  OpenRig rig(Fsync::kNo);
+  rig.append_any(500);
+  rig.log->write_pending();
+  rig.kill();
+  rig.must_open();
+  const std::string copy = rig.segment_paths()[0];
+  rig.kill();
+  rig.must_open();
+  ASSERT_TRUE(rig.disk.contents(copy).has_value()) << "it was copied once more";
+  rig.kill();
+  std::string bytes = rig.disk.contents(copy).value();
+  bytes[kSegmentHeaderBytes + kBatchHeaderBytes] ^= 1;
+  rig.disk.put(copy, bytes);
+  EXPECT_EQ(rig.open_failure(), Code::kCorrupt);
 }
 
 TEST(LogSegments, EveryStartHasANewSalt) {
@@ -484,9 +503,9 @@ TEST(LogCheckpoint, ALogThatEndsBelowItOrBeginsAboveItIsCorrupt) {
   ASSERT_TRUE(rig.log->close().ok());
   rig.log.reset();
   rig.options.checkpoint = rig.history.size() + 1;
-  EXPECT_EQ(rig.open().error().code, Code::kCorrupt);
+  EXPECT_EQ(rig.open_failure(), Code::kCorrupt);
   rig.options.checkpoint = 0;
-  EXPECT_EQ(rig.open().error().code, Code::kCorrupt);
+  EXPECT_EQ(rig.open_failure(), Code::kCorrupt);
   rig.options.checkpoint = 5000;
   rig.promised = rig.history.size();
   rig.must_open();

@@ -76,6 +76,11 @@ class Rig {
     last_db.reset();
     return Status::okay();
   }
+  /// The code that open() fails with; none if it succeeds.
+  std::optional<Code> open_failure() {
+    const Status status = open();
+    return status.ok() ? std::nullopt : std::optional(status.error().code);
+  }
   void must_open() {
     const Status status = open();
     ASSERT_TRUE(status.ok()) << status.error().message;

@@ -60,7 +60,8 @@ Result<NewSegment> copy_into_new_segment(io::Disk& disk, const std::string& fold
   header.salt = birth.salt;
   header.sequence = found.next_sequence();
   header.first_offset = plan.from;
-  header.attested = std::min(found.attested, found.end);
+  // True by the time it is read: the copies are fsynced before the file gets its name.
+  header.attested = found.end;
   header.created_ms = birth.wall.count;
   const auto fill = [&](io::File& file) -> Status {
     BatchWriter writer(file);

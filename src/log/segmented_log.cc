@@ -261,7 +261,8 @@ Micros SegmentedLog::time_to_next_step() const {
   constexpr std::int64_t kLeast = 1000;
   const std::int64_t due = last_sync_start_.load(std::memory_order_relaxed) + interval_micros();
   std::int64_t wait = due - clock_.monotonic().count;
-  if (sync_wanted_ > synced()) wait = kLeast;
+  // Who waits in sync_all() may need another thread's write, or room.
+  if (sync_wanted_ > synced()) wait = is_blocked_ ? micros(kSpareRetry) : kLeast;
   if (spare_ == nullptr) wait = std::min(wait, micros(kSpareRetry));
   return {std::clamp(wait, kLeast, std::max(kLeast, interval_micros()))};
 }
