@@ -37,6 +37,8 @@ def check(arguments):
     report = Report(verbose=True)
     index = subprocess.run(["apt-cache", "dumpavail"], stdout=subprocess.PIPE, check=True).stdout
     source = dict(packages(index))
+    if not report.check(source, "apt knows packages", "its lists are empty: run apt-get update"):
+        return report.finish()
     server = servers.diskdb(arguments.binary)
     server.start()
 

@@ -1,0 +1,77 @@
+#!/bin/bash
+# tests/acceptance.sh [--short] [NAME ...] — everything this stage promises, one after the other, in the long form, and a
+# summary. With names only those steps; --short keeps each below a minute or so. Each step's output is in
+# build/acceptance/NAME.log. The whole takes two hours or more; nothing else should run meanwhile (it measures).
+set -uo pipefail
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+logs=$root/build/acceptance
+short=
+wanted=()
+for argument in "$@"; do
+  case $argument in
+    --short) short=1 ;;
+    -h | --help) sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -*) echo "usage: tests/acceptance.sh [--short] [NAME ...]" >&2; exit 2 ;;
+    *) wanted+=("$argument") ;;
+  esac
+done
+mkdir -p "$logs"
+cd "$root" || exit 1
+# shellcheck source=tools/packages.sh
+. "$root/tools/packages.sh"
+# shellcheck source=tools/build.sh
+. "$root/tools/build.sh"
+use_system_tools
+build release diskdb || exit 1
+
+# pick LONG SHORT — the one that fits the form asked for.
+pick() { if [[ $short ]]; then echo "$2"; else echo "$1"; fi; }
+
+summary=()
+failures=0
+total=0
+
+# step NAME WHAT COMMAND... — runs one, shows its last lines.
+step() {
+  local name=$1 what=$2 begin=$SECONDS result
+  shift 2
+  [[ ${#wanted[@]} -eq 0 || " ${wanted[*]} " == *" $name "* ]] || return 0
+  echo
+  echo "=== $name: $what"
+  echo "\$ ${*#"$root/"}"
+  "$@" >"$logs/$name.log" 2>&1
+  local code=$?
+  tail -n 25 "$logs/$name.log"
+  total=$((total + 1))
+  if ((code == 0)); then result=ok; else result=FAIL failures=$((failures + 1)); fi
+  summary+=("$(printf '%-4s %-14s %5d s  %s' "$result" "$name" "$((SECONDS - begin))" "$(tail -n 1 "$logs/$name.log")")")
+}
+
+unit_tests() {
+  build dev && /usr/bin/python3 tools/run_tests.py --quick
+}
+
+step chroot "a fresh Debian 12 with only the repository: ./run, redis-cli, ./test" tests/chroot.sh $(pick "" --run-only)
+step packages "Debian's package index, kill -9, restart, every value" tests/dataset/packages.py
+step clients "redis-py, ioredis, hiredis, redis-cli, netcat, redis-benchmark" \
+  tests/clients/run.py --verbose --requests "$(pick 1000000 50000)"
+step differential "replies byte for byte as Redis's, and DEBUG DIGEST" \
+  tests/differential/run.py --seeds "$(pick 40 3)" --commands "$(pick 50000 5000)" --deadline 3600
+step tcl "nine units of Redis's own test suite" tests/tcl/run.py
+step kill9 "kill -9 under load; always and everysec" tests/crash/kill9.py --rounds "$(pick 200 10)" --deadline 3600
+step units "unit tests; among them power loss, each I/O call failing once, torn and reordered tails" unit_tests
+step corrupt "flipped bits, torn tails, --check-log, --repair-log" tests/crash/corrupt.py --flips "$(pick 20 4)"
+step fulldisk "a full disk: MISCONF, reads, recovery by itself" tests/crash/fulldisk.py --verbose
+step replay "the log replayed after every batch of random commands" \
+  tests/crash/replay_digest.py --batches "$(pick 300 20)" --deadline 1800
+step compare "CPU per operation against Redis" bench/compare --json "$logs/compare.json" --scale "$(pick 1 0.2)"
+step recovery "replay rate" bench/recovery.py --commands "$(pick 5000000 1000000)"
+step fuzz "fuzzers under address and undefined sanitizers" tools/fuzz.sh "$(pick 120 5)"
+step asan "unit tests under address and undefined sanitizers" tools/sanitize.sh asan
+step tsan "unit tests under the thread sanitizer" tools/sanitize.sh tsan
+
+echo
+echo "=== summary: commit $(git rev-parse --short HEAD), $(nproc) processors, $(date -u +%Y-%m-%d)"
+printf '%s\n' "${summary[@]}"
+echo "$((total - failures)) passed, $failures failed"
+exit $((failures > 0))
