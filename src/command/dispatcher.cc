@@ -112,7 +112,7 @@ std::size_t Dispatcher::run_group(Session& session, std::span<const resp::Reques
     CommandContext cx = context(session, row, requests[i].words, reply);
     cx.keys = {&group_[i].key, 1};
     if (const Outcome outcome = call(cx, requests[i].raw, 1); !outcome.ok()) {
-      answer_refusal(cx, outcome);
+      answer_refusal(cx, outcome, &RowCounters::failed_calls);
     }
     count_call(row);
   }
@@ -154,9 +154,7 @@ bool Dispatcher::run_one(Session& session, const resp::Request& request, resp::R
     run_alone(cx, request.raw);
     count_call(*row);
   } else {
-    services_.statistics.rows[services_.table.index_of(*row)].rejected_calls.fetch_add(
-        1, std::memory_order_relaxed);
-    answer_refusal(cx, verdict);
+    answer_refusal(cx, verdict, &RowCounters::rejected_calls);
   }
   session.last_row.store(row, std::memory_order_relaxed);
   if (mode != ReplyMode::kOn) {
@@ -175,11 +173,7 @@ void Dispatcher::run_alone(CommandContext& cx, Bytes raw) {
   if (reads_server_state(cx.row)) {
     visible_after_ = std::max(visible_after_, services_.keyspace.log_end());
   }
-  if (!outcome.ok()) {
-    services_.statistics.rows[services_.table.index_of(cx.row)].failed_calls.fetch_add(
-        1, std::memory_order_relaxed);
-    answer_refusal(cx, outcome);
-  }
+  if (!outcome.ok()) answer_refusal(cx, outcome, &RowCounters::failed_calls);
 }
 
 Outcome Dispatcher::call(CommandContext& cx, Bytes raw, std::size_t name_word_count) {
@@ -231,7 +225,9 @@ void Dispatcher::park_on(Session& session, keyspace::Shard& shard) {
   }
 }
 
-void Dispatcher::answer_refusal(CommandContext& cx, Outcome outcome) {
+void Dispatcher::answer_refusal(CommandContext& cx, Outcome outcome, RowCounter counter) {
+  RowCounters& counters = services_.statistics.rows[services_.table.index_of(cx.row)];
+  (counters.*counter).fetch_add(1, std::memory_order_relaxed);
   const Bytes text = outcome.refusal() == Refusal::kWritten ? Bytes(cx.refusal_text)
                                                             : refusal_text(outcome.refusal());
   services_.statistics.count_error(text);

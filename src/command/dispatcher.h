@@ -64,7 +64,8 @@ class Dispatcher {
   void run_alone(CommandContext& cx, Bytes raw);
   Held hold_keys(Session& session, const Row& row, std::span<const Bytes> words);
   Outcome call(CommandContext& cx, Bytes raw, std::size_t words_of_name);
-  void answer_refusal(CommandContext& cx, Outcome outcome);
+  using RowCounter = std::atomic<std::uint64_t> RowCounters::*;
+  void answer_refusal(CommandContext& cx, Outcome outcome, RowCounter counter);
   void refuse_unknown(std::span<const Bytes> words, resp::Reply& reply);
   void park_on(Session& session, keyspace::Shard& shard);
   void count_call(const Row& row);
