@@ -9,8 +9,11 @@ import random
 KEYS = [b"k%d" % i for i in range(10)] + [b"", b"key with space", b"bin\x00\xff\r\n", b"{tag}a", b"{tag}b", b"k" * 70]
 LARGE_KEYS = [b"large0", b"large1"]  # the only ones with large offsets, so that GET and LCS stay cheap
 COUNTER_KEYS = [b"n0", b"n1", b"n2"]
+# Only PF* and whole-key commands touch these: on a damaged HyperLogLog Redis's PFADD stops half-way through its
+# elements, and PFDEBUG reads past the end; DiskDB refuses such a PFADD as a whole.
 HLL_KEYS = [b"h0", b"h1", b"h2"]
-ALL_KEYS = KEYS + LARGE_KEYS + COUNTER_KEYS + HLL_KEYS
+NOT_HLL_KEY = b"nohll"
+ALL_KEYS = KEYS + LARGE_KEYS + COUNTER_KEYS + HLL_KEYS + [NOT_HLL_KEY]
 DATABASES = 4
 
 INT_EDGES = [b"0", b"1", b"-1", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808",
@@ -45,7 +48,7 @@ class Generator:
         return self.random.random() < probability
 
     def key(self):
-        return self.pick(COUNTER_KEYS if self.chance(0.12) else HLL_KEYS if self.chance(0.004) else KEYS)
+        return self.pick(COUNTER_KEYS if self.chance(0.12) else KEYS)
 
     def any_key(self):
         return self.pick(LARGE_KEYS) if self.chance(0.1) else self.key()
@@ -53,8 +56,15 @@ class Generator:
     def counter(self):
         return self.pick(COUNTER_KEYS) if self.chance(0.8) else self.key()
 
+    def whole_key(self):
+        """For commands that keep, drop or copy a value as it is."""
+        return self.pick(HLL_KEYS) if self.chance(0.03) else self.any_key()
+
+    def hll_key(self):
+        return self.pick(HLL_KEYS) if self.chance(0.95) else NOT_HLL_KEY
+
     def keys(self, most=4):
-        return [self.any_key() for _ in range(self.random.randint(1, most))]
+        return [self.whole_key() for _ in range(self.random.randint(1, most))]
 
     def value(self):
         if self.chance(0.6):
@@ -167,7 +177,7 @@ class Generator:
                 b"PEXPIREAT": self.unix_millis}[kind]()
         if self.chance(0.15):
             when = self.pick([b"0", b"-1", b"-9223372036854775808"])
-        return [kind, self.any_key(), when] + self.options((b"NX",), (b"XX",), (b"GT",), (b"LT",), (b"QQ",), most=2)
+        return [kind, self.whole_key(), when] + self.options((b"NX",), (b"XX",), (b"GT",), (b"LT",), (b"QQ",), most=2)
 
     def pairs(self):
         words = []
@@ -176,17 +186,17 @@ class Generator:
         return words
 
     def pfadd(self):
-        key = self.pick(HLL_KEYS) if self.chance(0.95) else self.key()
-        return [b"PFADD", key] + [b"e%d" % self.random.randrange(500) for _ in range(self.random.randrange(30))]
+        return [b"PFADD", self.hll_key()] + [b"e%d" % self.random.randrange(500) for _ in range(self.random.randrange(30))]
 
     def pfkeys(self):
-        return [self.pick(HLL_KEYS) if self.chance(0.95) else self.key() for _ in range(self.random.randint(1, 3))]
+        return [self.hll_key() for _ in range(self.random.randint(1, 3))]
 
 
 # name -> (weight, maker of one command)
 MAKERS = {
     "SET": (30, lambda g: [b"SET", g.key(), g.value()] + g.options(
         *g.expiry(), (b"NX",), (b"XX",), (b"GET",), (b"KEEPTTL",))),
+    "SET nohll": (1, lambda g: [b"SET", NOT_HLL_KEY, g.pick([b"", b"HYLL", b"abc", b"12", b"HYLL" + b"\x00" * 12])]),
     "SET number": (8, lambda g: [b"SET", g.counter(), g.integer()]),
     "SET float": (3, lambda g: [b"SET", g.counter(), g.float_text()]),
     "GET": (12, lambda g: [b"GET", g.key()]),
@@ -221,19 +231,20 @@ MAKERS = {
     "PFDEBUG": (1, lambda g: [b"PFDEBUG", g.pick([b"ENCODING", b"DECODE", b"TODENSE"]), g.pick(HLL_KEYS)]),
     "DEL": (5, lambda g: [g.pick([b"DEL", b"UNLINK"])] + g.keys()),
     "EXISTS": (3, lambda g: [g.pick([b"EXISTS", b"TOUCH"])] + g.keys()),
-    "TYPE": (2, lambda g: [b"TYPE", g.any_key()]),
+    "TYPE": (2, lambda g: [b"TYPE", g.whole_key()]),
     "RENAME": (4, lambda g: [g.pick([b"RENAME", b"RENAMENX"]), g.key(), g.key()]),
+    "RENAME of HyperLogLogs": (0.5, lambda g: [g.pick([b"RENAME", b"COPY"]), g.pick(HLL_KEYS), g.pick(HLL_KEYS)]),
     "COPY": (4, lambda g: [b"COPY", g.key(), g.key()] + g.options((b"DB", g.database), (b"REPLACE",), most=2)),
-    "MOVE": (3, lambda g: [b"MOVE", g.key(), g.database()]),
+    "MOVE": (3, lambda g: [b"MOVE", g.whole_key(), g.database()]),
     "EXPIRE": (8, lambda g: g.expire()),
-    "TTL": (6, lambda g: [g.pick([b"TTL", b"PTTL", b"EXPIRETIME", b"PEXPIRETIME"]), g.any_key()]),
-    "PERSIST": (3, lambda g: [b"PERSIST", g.any_key()]),
+    "TTL": (6, lambda g: [g.pick([b"TTL", b"PTTL", b"EXPIRETIME", b"PEXPIRETIME"]), g.whole_key()]),
+    "PERSIST": (3, lambda g: [b"PERSIST", g.whole_key()]),
     "KEYS": (1, lambda g: [b"KEYS", g.pick([b"*", b"k*", b"k[0-5]", b"?1", b"{tag}*", b"[^k]*", b"k\\1", b"nothing"])]),
     "RANDOMKEY": (1, lambda g: [b"RANDOMKEY"]),
     "SCAN": (1, lambda g: [b"SCAN", g.pick([b"0", b"0", b"abc", b"-1"])] + g.options(
         (b"MATCH", b"k*"), (b"COUNT", g.integer), (b"TYPE", b"string"))),
     "OBJECT": (4, lambda g: [b"OBJECT", g.word(g.pick([b"ENCODING", b"ENCODING", b"REFCOUNT", b"FREQ", b"NOPE"])), g.any_key()]),
-    "DIGEST-VALUE": (3, lambda g: [b"DEBUG", b"DIGEST-VALUE", g.any_key(), g.any_key()]),
+    "DIGEST-VALUE": (3, lambda g: [b"DEBUG", b"DIGEST-VALUE", g.whole_key(), g.whole_key()]),
     "SELECT": (4, lambda g: [b"SELECT", g.database()]),
     "SWAPDB": (0.5, lambda g: [b"SWAPDB", g.database(), g.database()]),
     "DBSIZE": (2, lambda g: [b"DBSIZE"]),
