@@ -67,6 +67,7 @@ def system_steps():
         script("tcl", "tests/tcl/run.py", seconds_max=1200),
         script("clients", "tests/clients/run.py", "--requests", 50_000),
         script("packages", "tests/dataset/packages.py"),
+        script("memory", "tests/memory/run.py"),
         script("replay_digest", "tests/crash/replay_digest.py"),
         script("kill9", "tests/crash/kill9.py", "--rounds", 5),
         script("corrupt", "tests/crash/corrupt.py"),
