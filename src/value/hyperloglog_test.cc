@@ -103,7 +103,7 @@ TEST(HyperLogLog, MeansTheSameInBothEncodings) {
   HllRegisters expected{};
   std::string sparse = make_hyperloglog();
   std::string dense = dense_copy(sparse);
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < 6'000; ++i) {
     const std::size_t index = numbers.below(kHllRegisterCount);
     const auto value = static_cast<unsigned>(1 + numbers.below(32));
     const auto change = value > expected[index] ? HllChange::kRaised : HllChange::kNone;
