@@ -10,7 +10,7 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 suite=bookworm
 server_seconds_max=1800  # installing packages and building included
 test_seconds_max=5400
-keep= run_only=
+keep="" run_only=""
 passed=0 failed=0
 
 for argument in "$@"; do
@@ -68,8 +68,9 @@ trap clean_up EXIT
 trap 'exit 1' INT TERM
 
 # The first Debian mirror among apt's sources, in either of their two formats.
+# (cat complains of the format that is not in use.)
 mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null |
-  grep -oE '^(URIs:|deb) .*' | grep -oE 'https?://[^ ]*/debian/?( |$)' | head -n 1 | tr -d ' ')
+  grep -oE '^(URIs:|deb) .*' | grep -oE 'https?://[^ ]*/debian/?( |$)' | head -n 1 | tr -d " ") || true
 mirror=${mirror:-http://deb.debian.org/debian}
 
 echo "making Debian $suite in $box from $mirror"
