@@ -170,7 +170,7 @@ Outcome bitcount(CommandContext& cx, Arguments args) {
   args.next();
   RangeWords range;
   if (!args.is_empty()) {
-    if (args.count() == 1) return Refusal::kSyntax;
+    if (args.count() == 1 || args.count() > 3) return Refusal::kSyntax;
     TRY_LET(range.start, args.next_integer());
     TRY_LET(range.end, args.next_integer());
     if (!args.is_empty()) TRY(read_unit(args, &range));

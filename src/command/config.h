@@ -38,7 +38,7 @@ struct Settings {
   Value log_level{};       ///< debug, verbose, notice, warning
   Value maxclients{};
   Value maxmemory_bytes{};   ///< 0: no limit
-  Value maxmemory_policy{};  ///< index in the row's choices; 0 is noeviction
+  Value maxmemory_policy{};  ///< index in the row's choices
   Value pipeline_max_batch{};
   Value protected_mode{};
   Value proto_max_bulk_bytes{};

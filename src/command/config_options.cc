@@ -174,8 +174,8 @@ constexpr auto kOptions = std::to_array<Option>({
      .use = kWithoutEffect,
      .section = "memory",
      .description = "Only noeviction is available yet: no key is ever deleted to make room.",
-     .choices = "noeviction volatile-lru volatile-lfu volatile-random volatile-ttl allkeys-lru "
-                "allkeys-lfu allkeys-random",
+     .choices = "volatile-lru volatile-lfu volatile-random volatile-ttl allkeys-lru allkeys-lfu "
+                "allkeys-random noeviction",
      .live = &Settings::maxmemory_policy},
     {.name = "optimized",
      .type = kBoolean,

@@ -9,6 +9,7 @@
 #include "command/client_name.h"
 #include "command/command_table.h"
 #include "command/context.h"
+#include "command/database_index.h"
 #include "command/services.h"
 #include "command/version.h"
 
@@ -38,9 +39,8 @@ void select_database(Session& session, std::uint32_t db) {
 }
 
 Outcome select(CommandContext& cx, Arguments args) {
-  TRY_LET(const std::int64_t db, args.next_integer());
-  if (db < 0 || db >= cx.services.keyspace.database_count()) return Refusal::kDbIndexOutOfRange;
-  select_database(cx.session, static_cast<std::uint32_t>(db));
+  TRY_LET(const std::uint32_t db, next_database(cx, args));
+  select_database(cx.session, db);
   cx.reply.ok();
   return Outcome::done();
 }
@@ -107,7 +107,7 @@ Outcome read_hello(CommandContext& cx, Arguments args, HelloOptions* options) {
       options->name = args.next();
       if (!is_client_name(*options->name)) return cx.refuse(std::string(kBadClientName));
     } else {
-      return cx.refuse("ERR Syntax error in HELLO option '" + std::string(option) + "'");
+      return cx.refuse("ERR Syntax error in HELLO option '" + std::string(as_c_string(option)) + "'");
     }
   }
   return Outcome::done();

@@ -26,16 +26,16 @@ struct CommandContext {
   Session& session;
   resp::Reply& reply;
   Services& services;
-  io::Random& random;  ///< the dispatcher's
+  io::Random& random;             ///< the dispatcher's
   std::string refusal_text = {};  ///< of Refusal::kWritten
 
   const keyspace::Key& key() const { return keys[0]; }
   Millis now() const { return keyspace.now(); }
-  /// For errors that quote something: `text` begins with its code.
-  Outcome refuse(std::string text) {
-    refusal_text = std::move(text);
-    return Refusal::kWritten;
-  }
+  /// For errors that quote something: `text` begins with its code. Line ends around it are dropped.
+  Outcome refuse(std::string text);
 };
+
+/// What Redis's errors repeat of a client's word, which they print as a C string.
+inline Bytes as_c_string(Bytes word) { return word.substr(0, word.find('\0')); }
 
 }  // namespace diskdb::command

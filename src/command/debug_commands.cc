@@ -300,7 +300,7 @@ Outcome debug(CommandContext& cx, Arguments args) {
     return subcommand.function(cx, args);
   }
   return cx.refuse("ERR unknown subcommand or wrong number of arguments for '" +
-                   std::string(name.substr(0, 128)) + "'. Try DEBUG HELP.");
+                   std::string(as_c_string(name).substr(0, 128)) + "'. Try DEBUG HELP.");
 }
 
 constexpr auto kRows = std::to_array<Row>({

@@ -44,7 +44,7 @@ Outcome read_condition(CommandContext& cx, Arguments& args, Condition* condition
     } else if (args.next_is("LT")) {
       condition->if_earlier = true;
     } else {
-      return cx.refuse("ERR Unsupported option " + std::string(args.next()));
+      return cx.refuse("ERR Unsupported option " + std::string(as_c_string(args.next())));
     }
   }
   const bool compares = condition->if_later || condition->if_earlier;

@@ -12,10 +12,15 @@ namespace {
 
 constexpr std::size_t kQuotedBytesMax = 128;  // how much of the client's words an error repeats
 
+Bytes shortened(Bytes word, std::size_t bytes_max) {
+  return as_c_string(word).substr(0, bytes_max);
+}
+
 bool is_out_of_memory(const Services& services) {
   const std::int64_t limit =
       services.config.settings().maxmemory_bytes.load(std::memory_order_relaxed);
-  // The disk engine will move clean values out of memory instead (issue 3); until then it refuses too.
+  // The disk engine will move clean values out of memory instead (issue 3); until then it refuses
+  // too.
   return limit > 0 && services.keyspace.allocated_bytes() > static_cast<std::uint64_t>(limit);
 }
 
@@ -34,7 +39,8 @@ Outcome has_room_in_log(CommandContext& cx) {
   if (!cx.services.log->has_room()) return Refusal::kMisconfDisk;
   std::uint64_t bytes = 0;
   for (const Bytes word : cx.words) bytes += word.size() + 32;
-  // Small requests fit into the spare by construction; a large one reserves its room now or not at all.
+  // Small requests fit into the spare by construction; a large one reserves its room now or not at
+  // all.
   if (bytes > kFrameBytesReserved && !cx.services.log->reserve(bytes)) return Refusal::kMisconfDisk;
   return Outcome::done();
 }
@@ -58,14 +64,15 @@ std::string unknown_command_text(std::span<const Bytes> words) {
   std::string quoted;
   for (const Bytes word : words.subspan(1)) {
     if (quoted.size() >= kQuotedBytesMax) break;
-    quoted.append("'").append(word.substr(0, kQuotedBytesMax - quoted.size())).append("' ");
+    const Bytes shown = shortened(word, kQuotedBytesMax - quoted.size());
+    quoted.append("'").append(shown).append("' ");
   }
-  return "ERR unknown command '" + std::string(words[0].substr(0, kQuotedBytesMax)) +
+  return "ERR unknown command '" + std::string(shortened(words[0], kQuotedBytesMax)) +
          "', with args beginning with: " + quoted;
 }
 
 std::string unknown_subcommand_text(const Row& container, Bytes name) {
-  return "ERR unknown subcommand '" + std::string(name.substr(0, kQuotedBytesMax)) + "'. Try " +
+  return "ERR unknown subcommand '" + std::string(shortened(name, kQuotedBytesMax)) + "'. Try " +
          std::string(container.name) + " HELP.";
 }
 

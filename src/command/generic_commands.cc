@@ -3,10 +3,10 @@
 
 #include <array>
 #include <cstdint>
-#include <limits>
 #include <string>
 
 #include "command/command_table.h"
+#include "command/database_index.h"
 
 namespace diskdb::command {
 namespace {
@@ -62,21 +62,6 @@ Outcome renamenx(CommandContext& cx, Arguments) {
   if (is_free) cx.keyspace.rename(from, to);
   cx.reply.integer(is_free ? 1 : 0);
   return Outcome::done();
-}
-
-/// The next word as the index of a database that exists.
-Answer<std::uint32_t> next_database(CommandContext& cx, Arguments& args) {
-  TRY_LET(const std::int64_t index, args.next_integer());
-  constexpr auto kMin = std::numeric_limits<std::int32_t>::min();
-  constexpr auto kMax = std::numeric_limits<std::int32_t>::max();
-  if (index < kMin || index > kMax) {
-    return cx.refuse("ERR value is out of range, value must between " + std::to_string(kMin) +
-                     " and " + std::to_string(kMax));
-  }
-  if (index < 0 || index >= cx.keyspace.keyspace().database_count()) {
-    return Refusal::kDbIndexOutOfRange;
-  }
-  return static_cast<std::uint32_t>(index);
 }
 
 /// MOVE key db — 1 if the key was here and not there, and is there now. A key lies in the same

@@ -205,7 +205,7 @@ Outcome pfdebug(CommandContext& cx, Arguments args) {
     TRY_LET(const bool is_converted, convert_to_dense(cx, text));
     cx.reply.integer(is_converted ? 1 : 0);
   } else {
-    return cx.refuse("ERR Unknown PFDEBUG subcommand '" + std::string(name) + "'");
+    return cx.refuse("ERR Unknown PFDEBUG subcommand '" + std::string(as_c_string(name)) + "'");
   }
   return Outcome::done();
 }

@@ -6,6 +6,7 @@
 #include "command/arguments.h"
 #include "command/command_table.h"
 #include "command/context.h"
+#include "command/database_index.h"
 #include "command/help.h"
 #include "command/info.h"
 #include "command/services.h"
@@ -44,9 +45,9 @@ Outcome flushall(CommandContext& cx, Arguments args) {
 }
 
 Outcome swapdb(CommandContext& cx, Arguments args) {
-  const auto first = parse_integer(args.next());
+  const auto first = parse_database_index(args.next());
   if (!first) return cx.refuse("ERR invalid first DB index");
-  const auto second = parse_integer(args.next());
+  const auto second = parse_database_index(args.next());
   if (!second) return cx.refuse("ERR invalid second DB index");
   const std::int64_t count = cx.services.keyspace.database_count();
   if (*first < 0 || *first >= count || *second < 0 || *second >= count) {
