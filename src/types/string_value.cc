@@ -1,9 +1,13 @@
 #include "types/string_value.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "keyspace/key.h"
 
 namespace diskdb::types {
+namespace {
+
+constexpr std::size_t kEmbeddedBytesMax = 44;
+
+}  // namespace
 
 using keyspace::Encoding;
 using keyspace::Record;
@@ -30,7 +34,13 @@ void reply_value(resp::Reply& reply, const Record* record) {
   }
 }
 
-std::uint64_t digest_of(Bytes text) { return XXH3_64bits(text.data(), text.size()); }
+bool is_compact(const Record& record) {
+  return !record.is_raw() && record.string_length() <= kEmbeddedBytesMax;
+}
+
+std::uint64_t digest_of(Bytes text) {
+  return keyspace::hash_of(text, 0);  // XXH3 too; string_value_test.cc pins it
+}
 
 void format_digest(char* to, std::uint64_t digest) {
   for (std::size_t i = kDigestTextBytes; i-- > 0; digest >>= 4U) {
