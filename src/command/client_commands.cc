@@ -20,7 +20,7 @@ namespace diskdb::command {
 namespace {
 
 std::string quoted(Bytes before, Bytes text) {
-  return std::string(before) + " '" + std::string(text) + "'";
+  return std::string(before) + " '" + std::string(as_c_string(text)) + "'";
 }
 
 /// ON or OFF.
@@ -100,9 +100,14 @@ void note_command(CommandContext& cx) {
   cx.session.last_row.store(&cx.row, std::memory_order_relaxed);
 }
 
+std::string line_of(CommandContext& cx, const Session& session) {
+  const bool is_own = &session == &cx.session;
+  return describe_client(session, cx.now(), is_own ? cx.words : std::span<const Bytes>()) + "\n";
+}
+
 Outcome client_info(CommandContext& cx, Arguments) {
   note_command(cx);
-  cx.reply.verbatim("txt", describe_client(cx.session, cx.now()) + "\n");
+  cx.reply.verbatim("txt", line_of(cx, cx.session));
   return Outcome::done();
 }
 
@@ -111,7 +116,7 @@ std::string lines_of(CommandContext& cx, const std::vector<std::uint64_t>& ids) 
   std::vector<std::string> lines(ids.size());
   cx.services.clients.for_each([&](const Session& session) {
     for (std::size_t i = 0; i < ids.size(); ++i) {
-      if (ids[i] == session.id) lines[i] = describe_client(session, cx.now()) + "\n";
+      if (ids[i] == session.id) lines[i] = line_of(cx, session);
     }
   });
   std::string all;
@@ -138,7 +143,7 @@ Outcome client_list(CommandContext& cx, Arguments args) {
 
   std::string lines;
   cx.services.clients.for_each([&](const Session& session) {
-    if (!type || type_of(session) == *type) lines += describe_client(session, cx.now()) + "\n";
+    if (!type || type_of(session) == *type) lines += line_of(cx, session);
   });
   cx.reply.verbatim("txt", lines);
   return Outcome::done();

@@ -29,7 +29,8 @@ TEST(ClientCommands, ALineTellsOfAConnection) {
   const std::string line = server.run({"CLIENT", "INFO"});
   EXPECT_TRUE(contains(line, "\r\nid=1 addr=127.0.0.1:1 laddr=127.0.0.1:7878 fd=")) << line;
   EXPECT_TRUE(contains(line, " name=me age=5 ")) << line;
-  EXPECT_TRUE(contains(line, " flags=N db=3 sub=0 psub=0 ssub=0 multi=-1 ")) << line;
+  EXPECT_TRUE(contains(line, " flags=N db=3 sub=0 psub=0 ssub=0 multi=-1 qbuf=26 ")) << line;
+  EXPECT_TRUE(contains(line, " argv-mem=10 ")) << line;
   EXPECT_TRUE(contains(line, " cmd=client|info user=default redir=-1 resp=2 ")) << line;
   EXPECT_TRUE(contains(line, " lib-name=lib lib-ver=1.2")) << line;
   EXPECT_TRUE(line.ends_with("\n\r\n")) << line;

@@ -22,11 +22,23 @@ std::string flags_of(const Session& session) {
   return flags.empty() ? "N" : flags;
 }
 
+/// How many bytes the request is in RESP.
+std::size_t resp_bytes(std::span<const Bytes> request) {
+  if (request.empty()) return 0;
+  std::size_t bytes = fmt::formatted_size("*{}\r\n", request.size());
+  for (const Bytes word : request) {
+    bytes += fmt::formatted_size("${}\r\n", word.size()) + word.size() + 2;
+  }
+  return bytes;
+}
+
 }  // namespace
 
-std::string describe_client(const Session& session, Millis now) {
+std::string describe_client(const Session& session, Millis now, std::span<const Bytes> request) {
   const Row* row = relaxed(session.last_row);
-  const std::uint64_t input = relaxed(session.input_bytes);
+  const std::uint64_t input = relaxed(session.input_bytes) + resp_bytes(request);
+  std::size_t request_bytes = 0;
+  for (const Bytes word : request) request_bytes += word.size();
   const std::uint64_t output = relaxed(session.output_bytes);
   const std::int64_t age_ms = now.count - session.created_at.count;
   const std::int64_t idle_ms = now.count - relaxed(session.last_active_ms);
@@ -36,9 +48,9 @@ std::string describe_client(const Session& session, Millis now) {
   fmt::format_to(out, "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={}",
                  session.id, session.address, session.local_address, session.fd, session.name,
                  age_ms / 1000, idle_ms / 1000, flags_of(session), relaxed(session.listed_db));
-  fmt::format_to(out, " sub=0 psub=0 ssub=0 multi=-1 watch=0 qbuf={} qbuf-free=0", input);
-  fmt::format_to(out, " argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem={}", output,
-                 sizeof(Session) + input + output);
+  fmt::format_to(out, " sub=0 psub=0 ssub=0 multi=-1 qbuf={} qbuf-free=0", input);
+  fmt::format_to(out, " argv-mem={} multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem={}",
+                 request_bytes, output, sizeof(Session) + input + output);
   fmt::format_to(out, " events={} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
                  output > 0 ? "rw" : "r", row == nullptr ? "NULL" : full_name(*row),
                  relaxed(session.listed_resp3) ? 3 : 2, session.lib_name, session.lib_version);

@@ -65,6 +65,11 @@ void ClientRegistry::wake_if_over(Millis now) {
   wake_all_paused();
 }
 
+std::size_t ClientRegistry::paused_count() {
+  const std::lock_guard lock(mutex_);
+  return paused_.size();
+}
+
 void ClientRegistry::wake_all_paused() {
   for (Session* session : std::exchange(paused_, {})) session->wake();
 }

@@ -40,6 +40,8 @@ class ClientRegistry {
   /// The session is woken when the pause ends (unpause, or wake_if_over called by the cron).
   void park_paused(Session& session);
   void wake_if_over(Millis now);
+  /// How many sessions the pause holds back at this moment.
+  std::size_t paused_count();
 
  private:
   void wake_all_paused();  ///< Requires: mutex_ held.

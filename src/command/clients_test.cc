@@ -64,6 +64,7 @@ TEST(Clients, ThePausedAreWokenOnce) {
   clients.park_paused(a);
   clients.park_paused(a);
   clients.park_paused(b);
+  EXPECT_EQ(clients.paused_count(), 2U);
   clients.wake_if_over({99});
   EXPECT_EQ(a.wake_count, 0);
   clients.remove(b);
