@@ -155,7 +155,7 @@ Outcome setbit(CommandContext& cx, Arguments args) {
   const bool old = types::bit_at(text, offset);
   const bool wanted = value == 1;
   const std::size_t byte = offset / 8;
-  if (byte >= text.size() || old != wanted) {
+  if (byte >= text.size() || old != wanted || types::is_compact(*record)) {
     char* bytes = cx.keyspace.edit_string(cx.key(), std::max(text.size(), byte + 1));
     const unsigned mask = 0x80U >> offset % 8;
     const auto others = static_cast<unsigned char>(bytes[byte]) & ~mask;

@@ -4,12 +4,12 @@
 
 #include "command/generic_commands.h"
 #include "command/help.h"
+#include "types/string_value.h"
 
 namespace diskdb::command {
 namespace {
 
-// Redis embeds short strings in their object, and shares the small integers among all keys.
-constexpr std::size_t kEmbeddedBytesMax = 44;
+// Redis shares the small integers among all keys.
 constexpr std::int64_t kSharedIntegerCount = 10'000;
 constexpr std::int64_t kSharedReferenceCount = 2'147'483'647;
 
@@ -19,8 +19,7 @@ constexpr std::uint32_t kAccessClockMask = 0xFFFFFF;
 
 Bytes encoding_name(const keyspace::Record& record) {
   if (record.encoding() == keyspace::Encoding::kInteger) return "int";
-  if (record.is_raw() || record.string_length() > kEmbeddedBytesMax) return "raw";
-  return "embstr";
+  return types::is_compact(record) ? "embstr" : "raw";
 }
 
 /// OBJECT ENCODING key

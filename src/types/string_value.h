@@ -14,6 +14,10 @@
 
 namespace diskdb::types {
 
+/// Does Redis keep the value in one of its compact forms, "int" or "embstr"? Whatever may edit a string in
+/// place takes these apart first, even if in the end it changes nothing.
+bool is_compact(const keyspace::Record& record);
+
 /// The text of a string value. Borrows `record`, or `scratch`, which it is printed to if it is an
 /// integer. Absent (null) is the empty text. Requires: `record` is null or a string.
 Bytes text_of(const keyspace::Record* record, keyspace::IntegerText& scratch);
