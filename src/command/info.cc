@@ -162,7 +162,7 @@ void persistence(CommandContext& cx, Lines& lines) {
   lines.add("async_loading", 0);
   lines.add("rdb_changes_since_last_save", statistics.changes_since_save());
   lines.add("rdb_bgsave_in_progress", 0);
-  lines.add("rdb_last_save_time", statistics.last_save_seconds.load());
+  lines.add("rdb_last_save_time", last_save_seconds(cx.services));
   lines.add("rdb_last_bgsave_status", "ok");
   lines.add("rdb_last_bgsave_time_sec", -1);
   lines.add("rdb_current_bgsave_time_sec", -1);
@@ -328,6 +328,11 @@ bool is_wanted(const Section& section, std::span<const Bytes> wanted) {
 }
 
 }  // namespace
+
+std::int64_t last_save_seconds(const Services& services) {
+  return std::max(services.statistics.last_save_seconds.load(std::memory_order_relaxed),
+                  services.facts.started_at.count / 1000);
+}
 
 std::string info_text(CommandContext& cx, std::span<const Bytes> sections) {
   Lines lines;

@@ -105,7 +105,7 @@ Outcome bgsave(CommandContext& cx, Arguments args) {
 }
 
 Outcome lastsave(CommandContext& cx, Arguments) {
-  cx.reply.integer(cx.services.statistics.last_save_seconds.load(std::memory_order_relaxed));
+  cx.reply.integer(last_save_seconds(cx.services));
   return Outcome::done();
 }
 
