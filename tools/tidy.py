@@ -317,6 +317,19 @@ def blank_fences(text):
                   flags=re.MULTILINE | re.DOTALL)
 
 
+def check_lost_pages(root):
+    """A page below docs/ that no other page leads to."""
+    linked = set()
+    for path in tracked(root, "**/*.md"):
+        for target in LINK.findall(path.read_text(encoding="utf-8")):
+            file = (path.parent / target.partition("#")[0]).resolve()
+            if file != path:
+                linked.add(file)
+    for path in tracked(root, "docs/**/*.md"):
+        if path not in linked:
+            yield Finding(path.relative_to(root).as_posix(), 1, "dead", "no page leads to it")
+
+
 def check_mentions(root, lines):
     """docs/x.md, named anywhere, exists."""
     for number, line in enumerate(lines, 1):
@@ -356,6 +369,7 @@ def check_tree(root):
         keep(source.path, source.lines, check_mentions(root, source.lines))
     findings.extend(check_dead_files(root, sources))
     findings.extend(check_untested_rows(root, sources))
+    findings.extend(check_lost_pages(root))
 
     others = [path for pattern in ("**/*.py", "**/*.sh", "run", "test", ".ci/run", "**/*.md")
               for path in tracked(root, pattern)]

@@ -200,6 +200,10 @@ class Dead(unittest.TestCase):
     def test_header_without_reader(self):
         self.assertEqual(findings({"src/base/a.h": HEADER}), {("src/base/a.h", 1, "dead")})
 
+    def test_page_without_a_way_to_it(self):
+        files = {"README.md": "[a](docs/a.md)\n", "docs/a.md": "# A\n", "docs/b.md": "[here](b.md)\n"}
+        self.assertEqual(findings(files), {("docs/b.md", 1, "dead")})
+
     def test_source_in_no_target(self):
         files = {"CMakeLists.txt": "diskdb_layer(base fmt::fmt)\n", "src/io/a.cc": SOURCE,
                  "src/base/sub/b.cc": SOURCE, "src/base/c.cc": SOURCE}
@@ -226,7 +230,8 @@ class Links(unittest.TestCase):
     PAGE = "# The page\n\n## A `b` C\n"
 
     def found(self, text):
-        return {(line, rule) for path, line, rule in findings({"README.md": text, "docs/a.md": self.PAGE})}
+        return {(line, rule) for path, line, rule in findings({"README.md": text, "docs/a.md": self.PAGE})
+                if path == "README.md"}
 
     def test_links(self):
         self.assertEqual(self.found("[a](docs/a.md) [b](docs/a.md#a-b-c) [c](https://x.y/z)\n"), set())
