@@ -58,9 +58,17 @@ def start_rudely(server, chance):
     return server.start()
 
 
+def drawn_options(arguments, chance):
+    """Settings that must not matter to durability, drawn anew for every folder: segments that end often, few threads."""
+    if arguments.binary == "redis":
+        return []
+    return chance.choice([[], ["--max-log-size", "1mb"]]) + chance.choice([[], ["--threads", "1"], ["--threads", "4"]])
+
+
 def run_folder(arguments, policy, chance, rounds, report):
     """Some rounds on one data folder. Returns (answered, read) counts."""
-    server = servers.diskdb(arguments.binary, None, *arguments.option, fsync=policy)
+    options = drawn_options(arguments, chance) + arguments.option
+    server = servers.diskdb(arguments.binary, None, *options, fsync=policy)
     server.start()
     load = Load(server.port, chance.randrange(1 << 30), arguments.writers, arguments.readers)
     answered = read = 0
@@ -77,7 +85,7 @@ def run_folder(arguments, policy, chance, rounds, report):
         lines = ended[:-1] + load.lines_until("verified")
         failed = [line for line in lines if line.startswith("FAIL")]
         detail = "\n".join(line for line in lines if not line.startswith("verified"))
-        name = f"{policy}, round {round_number} on this folder"
+        name = f"{policy}, {' '.join(options) or 'default settings'}, round {round_number} on this folder"
         if not report.check(not failed and lines[-1] == "verified 0 failures", name, detail[:3000]):
             print(f"     start took {seconds:.2f} s; the data folder is kept: {keep(server)}", flush=True)
             break
@@ -97,7 +105,7 @@ def keep(server):
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     servers.add_binary_argument(parser)
-    parser.add_argument("--rounds", type=int, default=5, help="for each policy (default: %(default)s; the long form is 200)")
+    parser.add_argument("--rounds", type=int, default=5, help="for each policy (default: %(default)s, long: 200)")
     parser.add_argument("--policy", action="append", choices=("always", "everysec", "no"),
                         help="fsync policies (default: always and everysec)")
     parser.add_argument("--seed", type=int, help="for the instants and the load (default: from the clock)")
