@@ -57,11 +57,6 @@ def _newer_checks_first(ours, theirs):
     return ours in complaints and theirs in (b":0\r\n", b":-1\r\n")
 
 
-def _unchanged_keeps_encoding(ours, theirs):
-    """A write that changes nothing (SETBIT of a bit that is set) turns Redis's value into raw, not ours."""
-    return theirs == b"$3\r\nraw\r\n" and ours in (b"$3\r\nint\r\n", b"$6\r\nembstr\r\n")
-
-
 # Clocks are read at slightly different moments on the two servers, and the machine may be busy.
 SECONDS_APART = 3
 MILLIS_APART = 3000
@@ -79,7 +74,6 @@ MASKS = [
     Mask(("SCAN",), _same_cursor_reply, "cursors and order belong to the server's table"),
     Mask(("OBJECT", "IDLETIME"), _near(SECONDS_APART), "two clocks"),
     Mask(("OBJECT", "REFCOUNT"), _kind, "sharing of small integers is the server's own business"),
-    Mask(("OBJECT", "ENCODING"), _unchanged_keeps_encoding, "on purpose (docs/compatibility.md)"),
     Mask(("OBJECT", "HELP"), _kind, "a text for people"),
     Mask(("MEMORY", "USAGE"), _same_null, "sizes belong to the server's representation"),
     Mask(("MEMORY", "HELP"), _kind, "a text for people"),
