@@ -73,7 +73,7 @@ std::optional<std::int64_t> add_in_bitfield(BitfieldType type, std::int64_t valu
     case Overflow::kSat: {
       // Redis asks first whether the value is too high, in 64 bits: below this it goes round and
       // says yes.
-      const bool looks_high = type.is_signed && start < highest - INT64_MAX;
+      const bool looks_high = type.is_signed && type.bits < 64 && start < highest - INT64_MAX;
       return static_cast<std::int64_t>(sum > highest || looks_high ? highest : lowest);
     }
     case Overflow::kFail:
