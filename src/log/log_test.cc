@@ -431,7 +431,7 @@ TEST(LogFullDisk, HasNoRoomUntilThereIsRoomAgainAndLosesNothing) {
     rig.log->sync_step();
     ASSERT_LT(written, 20'000U);
   }
-  EXPECT_FALSE(rig.log->has_room());
+  ASSERT_FALSE(rig.log->has_room());
   EXPECT_FALSE(rig.log->reserve(100));
   EXPECT_LT(rig.log->acknowledgeable(), written);
   EXPECT_EQ(rig.log->sync_all().error().code, Code::kNoSpace) << "it does not wait for ever";

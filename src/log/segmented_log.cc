@@ -40,7 +40,10 @@ SegmentedLog::SegmentedLog(io::Disk& disk, io::Clock& clock, Options options, io
       next_sequence_(start.next_sequence),
       random_(random) {}
 
-SegmentedLog::~SegmentedLog() { (void)close(); }  // as log.h says
+SegmentedLog::~SegmentedLog() {
+  (void)close();  // as log.h says
+  queue_.give_back(backlog_.take());
+}
 
 Status SegmentedLog::start() {
   {
