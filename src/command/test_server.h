@@ -40,9 +40,13 @@ class TestServer {
     const resp::Request request{views, raw_of(views)};
     const auto progress = dispatcher_.run(client.session, {&request, 1}, reply, clock_.wall());
     ASSERT(progress.done == 1);
+    visible_after_ = progress.visible_after;
     if (client.session.closes_after_reply) close(name);
     return std::string(output.view());
   }
+
+  /// The offset of the log that the reply of the last run() must wait for.
+  log::Offset visible_after() const { return visible_after_; }
 
   /// Runs a command from a log, see Dispatcher::replay.
   Status replay(std::span<const Bytes> words) {
@@ -133,6 +137,7 @@ class TestServer {
   Dispatcher dispatcher_{services_};
   std::map<std::string, std::unique_ptr<Client>> clients_;
   std::string raw_;
+  log::Offset visible_after_ = 0;
 };
 
 }  // namespace diskdb::command
