@@ -32,17 +32,14 @@ struct Settings {
   Value active_expire_effort{};
   Value client_query_buffer_bytes_max{};
   Value enable_debug_command{};  ///< no, yes, local
-  Value fsync{};                 ///< log::Fsync
   Value hll_sparse_bytes_max{};
   Value inline_replies{};  ///< plain, resp
   Value log_level{};       ///< debug, verbose, notice, warning
   Value maxclients{};
-  Value maxmemory_bytes{};   ///< 0: no limit
-  Value maxmemory_policy{};  ///< index in the row's choices
+  Value maxmemory_bytes{};  ///< 0: no limit
   Value pipeline_max_batch{};
   Value protected_mode{};
   Value proto_max_bulk_bytes{};
-  Value sync_interval_ms{};
   Value tcp_keepalive_seconds{};
   Value tcp_nodelay{};
   Value timeout_seconds{};  ///< 0: idle connections stay

@@ -48,10 +48,10 @@ TEST(Config, KeepsTextAndNumber) {
   EXPECT_EQ(config.settings().maxmemory_bytes.load(), 100 << 20);
   ASSERT_TRUE(start_with(config, "sync-interval", {"2s"}).ok());
   EXPECT_EQ(config.text("sync-interval"), "2000ms");
-  EXPECT_EQ(config.settings().sync_interval_ms.load(), 2000);
+  EXPECT_EQ(config.number("sync-interval"), 2000);
   ASSERT_TRUE(start_with(config, "appendfsync", {"ALWAYS"}).ok());
   EXPECT_EQ(config.text("fsync"), "always");
-  EXPECT_EQ(config.settings().fsync.load(), 0);
+  EXPECT_EQ(config.number("fsync"), 0);
   ASSERT_TRUE(start_with(config, "tcp-nodelay", {"false"}).ok());
   EXPECT_EQ(config.text("tcp-nodelay"), "no");
   EXPECT_FALSE(config.is_on("tcp-nodelay"));
