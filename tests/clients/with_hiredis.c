@@ -1,4 +1,5 @@
-/* tests/clients/with_hiredis.c — a smoke test through hiredis: with_hiredis PORT. Exit code 0: all as expected. */
+/* tests/clients/with_hiredis.c — a smoke test through hiredis: with_hiredis PORT. Exit code 0: all
+ * as expected. */
 #include <hiredis/hiredis.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -39,7 +40,8 @@ int main(int argc, char** argv) {
   expect(r->type == REDIS_REPLY_STATUS && strcmp(r->str, "OK") == 0, "SET is OK");
   freeReplyObject(r);
   r = command(c, "GET hiredis:key");
-  expect(r->type == REDIS_REPLY_STRING && r->len == 5 && memcmp(r->str, "a\0b\r\n", 5) == 0, "GET gives the bytes back");
+  expect(r->type == REDIS_REPLY_STRING && r->len == 5 && memcmp(r->str, "a\0b\r\n", 5) == 0,
+         "GET gives the bytes back");
   freeReplyObject(r);
   r = command(c, "GET hiredis:nokey");
   expect(r->type == REDIS_REPLY_NIL, "an absent key is nil");
@@ -48,7 +50,8 @@ int main(int argc, char** argv) {
   expect(r->type == REDIS_REPLY_ERROR && strncmp(r->str, "ERR ", 4) == 0, "an error is an error");
   freeReplyObject(r);
   r = command(c, "MGET hiredis:key hiredis:nokey");
-  expect(r->type == REDIS_REPLY_ARRAY && r->elements == 2 && r->element[1]->type == REDIS_REPLY_NIL, "MGET is an array");
+  expect(r->type == REDIS_REPLY_ARRAY && r->elements == 2 && r->element[1]->type == REDIS_REPLY_NIL,
+         "MGET is an array");
   freeReplyObject(r);
 
   freeReplyObject(command(c, "DEL hiredis:n"));

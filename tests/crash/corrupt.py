@@ -83,7 +83,8 @@ def check_flip(log, batch, byte_in_batch, bit, report, name):
     flip(path, batch.position + byte_in_batch, bit)
     before = fingerprint(folder)
     outcome = log.try_start(folder)
-    if not report.check(isinstance(outcome, servers.StartFailed), f"{name}: the start stops", f"it started with {outcome} writes"):
+    if not report.check(isinstance(outcome, servers.StartFailed), f"{name}: the start stops",
+                        f"it started with {outcome} writes"):
         return
     said = outcome.output
     report.check(outcome.code not in (0, None) and outcome.code > 0, f"{name}: by an exit code, not a crash", str(outcome.code))
@@ -97,7 +98,8 @@ def check_flip(log, batch, byte_in_batch, bit, report, name):
     report.check(repaired.returncode == 0 and list(folder.rglob("*.cut")), f"{name}: --repair-log cuts and keeps what it cut",
                  f"exit code {repaired.returncode}\n{repaired.stdout}{repaired.stderr}")
     outcome = log.try_start(folder)
-    report.check(isinstance(outcome, int) and 0 <= outcome <= log.writes, f"{name}: after the repair a prefix is there", str(outcome))
+    report.check(isinstance(outcome, int) and 0 <= outcome <= log.writes,
+                 f"{name}: after the repair a prefix is there", str(outcome))
 
 
 def run(binary, *words):
@@ -136,7 +138,8 @@ def test_flips(arguments, chance, report):
             place = places[number % len(places)]
             if place == BATCH_HEADER.size:
                 place += chance.randrange(batch.payload_bytes)
-            check_flip(log, batch, place, chance.randrange(8), report, f"{state}: bit in byte {place} of the batch at {batch.position}")
+            check_flip(log, batch, place, chance.randrange(8), report,
+                       f"{state}: bit in byte {place} of the batch at {batch.position}")
 
 
 def test_tails(arguments, chance, report):

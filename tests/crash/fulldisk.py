@@ -59,6 +59,10 @@ def write_until_refused(connection, acknowledged, most):
     return None
 
 
+def is_misconf(reply):
+    return isinstance(reply, ReplyError) and str(reply).startswith("MISCONF")
+
+
 def check_all(connection, acknowledged, report, when):
     for first in range(0, len(acknowledged), 100):
         keys = acknowledged[first:first + 100]
@@ -77,11 +81,10 @@ def run(disk, arguments, report):
     report.check(len(acknowledged) > 0, "writes are accepted while there is room")
     disk.fill()
     refusal = write_until_refused(connection, acknowledged, 2 * disk_bytes // len(VALUE))
-    report.check(isinstance(refusal, ReplyError) and str(refusal).startswith("MISCONF"), "a full disk refuses writes",
-                 f"got {refusal!r} after {len(acknowledged)} writes")
+    report.check(is_misconf(refusal), "a full disk refuses writes", f"got {refusal!r} after {len(acknowledged)} writes")
     for words in (["INCR", "n"], ["DEL", acknowledged[0]], ["EXPIRE", acknowledged[0], 100], ["FLUSHALL"]):
         reply = decode(connection.raw(*words))
-        report.check(isinstance(reply, ReplyError) and str(reply).startswith("MISCONF"), f"{words[0]} is refused too", repr(reply))
+        report.check(is_misconf(reply), f"{words[0]} is refused too", repr(reply))
     check_all(connection, acknowledged, report, "while refusing")
     report.equal(connection.raw("PING"), b"+PONG\r\n", "PING is answered")
     report.equal(connection.call("DBSIZE"), len(acknowledged), "DBSIZE counts what was acknowledged")

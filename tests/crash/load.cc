@@ -1,17 +1,20 @@
-// tests/crash/load.cc — pipelined load whose every effect can be checked after the server was killed.
-// Not a benchmark, and no client library: it owns what it writes, remembers what was answered, and compares.
+// tests/crash/load.cc — pipelined load whose every effect can be checked after the server was
+// killed. Not a benchmark, and no client library: it owns what it writes, remembers what was
+// answered, and compares.
 //
-// Each writer connection sends an endless stream of commands that depends only on (seed, round, writer): the
-// n-th command can be computed again. Its own keys are touched by it alone. Because a connection's commands take
-// effect in order and the log is cut at one place only, the writer's keys after a crash must be exactly what the
-// first P commands make of them, for one P with
-//     commands answered  <=  P  <=  commands sent,   and   P > every command whose effect a reader has seen.
+// Each writer connection sends an endless stream of commands that depends only on (seed, round,
+// writer): the n-th command can be computed again. Its own keys are touched by it alone. Because a
+// connection's commands take effect in order and the log is cut at one place only, the writer's
+// keys after a crash must be exactly what the first P commands make of them, for one P with
+//     commands answered  <=  P  <=  commands sent,   and   P > every command whose effect a reader
+//     has seen.
 // That one rule covers lost writes, reordered writes, half applied MSETs and resurrected keys.
-// Shared by all writers: counters (answered <= value <= sent, and never less than any reply said) and a triple
-// of keys set by MSET (all three equal, at every read too).
+// Shared by all writers: counters (answered <= value <= sent, and never less than any reply said)
+// and a triple of keys set by MSET (all three equal, at every read too).
 //
-// Usage: load PORT SEED WRITERS READERS, then lines on its input: `run` (a new round, until the server dies),
-// `verify` (against the restarted server: this round, and all earlier ones again), `quit`.
+// Usage: load PORT SEED WRITERS READERS, then lines on its input: `run` (a new round, until the
+// server dies), `verify` (against the restarted server: this round, and all earlier ones again),
+// `quit`.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -34,8 +37,8 @@ namespace {
 
 constexpr int kKeysPerWriter = 24;
 constexpr int kSharedCounters = 4;
-constexpr int kDepthMax = 64;           // commands in one pipeline
-constexpr int kReplySecondsMax = 30;    // a server that is silent for longer counts as hung
+constexpr int kDepthMax = 64;         // commands in one pipeline
+constexpr int kReplySecondsMax = 30;  // a server that is silent for longer counts as hung
 
 // A reply that a test needs to tell apart: null, error, or its text (numbers as text).
 struct Reply {
@@ -91,7 +94,8 @@ class Connection {
       case '$': {
         const long bytes = std::atol(rest.c_str());
         reply.is_null = bytes < 0;
-        if (bytes >= 0 && !read_bytes(static_cast<std::size_t>(bytes) + 2, reply.text)) return std::nullopt;
+        if (bytes >= 0 && !read_bytes(static_cast<std::size_t>(bytes) + 2, reply.text))
+          return std::nullopt;
         if (bytes >= 0) reply.text.resize(static_cast<std::size_t>(bytes));
         return reply;
       }
@@ -172,7 +176,8 @@ using State = std::map<std::string, std::string>;  // of one writer's keys: key 
 class Stream {
  public:
   Stream(std::uint64_t seed, int round, int writer)
-      : seed_(mix(mix(seed + static_cast<std::uint64_t>(round)) + static_cast<std::uint64_t>(writer))),
+      : seed_(mix(mix(seed + static_cast<std::uint64_t>(round)) +
+                  static_cast<std::uint64_t>(writer))),
         prefix_("r" + std::to_string(round) + ":w" + std::to_string(writer) + ":"),
         round_(round) {}
 
@@ -183,7 +188,9 @@ class Stream {
   std::string shared_counter(int index) const {
     return "r" + std::to_string(round_) + ":shared" + std::to_string(index);
   }
-  std::string triple(int index) const { return "r" + std::to_string(round_) + ":triple" + std::to_string(index); }
+  std::string triple(int index) const {
+    return "r" + std::to_string(round_) + ":triple" + std::to_string(index);
+  }
 
   std::vector<std::string> keys() const {
     std::vector<std::string> all = {counter(), journal(), part(0), part(1), part(2)};
@@ -197,9 +204,12 @@ class Stream {
     const int index = static_cast<int>((r >> 32) % kKeysPerWriter);
     shared = -1;
     switch (kind(r)) {
-      case Kind::kDelete: return {"DEL", key(index)};
-      case Kind::kIncrement: return {"INCR", counter()};
-      case Kind::kAppend: return {"APPEND", journal(), std::to_string(n) + ";"};
+      case Kind::kDelete:
+        return {"DEL", key(index)};
+      case Kind::kIncrement:
+        return {"INCR", counter()};
+      case Kind::kAppend:
+        return {"APPEND", journal(), std::to_string(n) + ";"};
       case Kind::kParts: {
         const std::string text = value(n, r);
         return {"MSET", part(0), text, part(1), text, part(2), text};
@@ -211,7 +221,8 @@ class Stream {
       case Kind::kShared:
         shared = static_cast<int>((r >> 40) % kSharedCounters);
         return {"INCR", shared_counter(shared)};
-      case Kind::kSet: break;
+      case Kind::kSet:
+        break;
     }
     return {"SET", key(index), value(n, r)};
   }
@@ -221,19 +232,26 @@ class Stream {
     const std::uint64_t r = mix(seed_ + n);
     const int index = static_cast<int>((r >> 32) % kKeysPerWriter);
     switch (kind(r)) {
-      case Kind::kSet: state[key(index)] = value(n, r); break;
-      case Kind::kDelete: state.erase(key(index)); break;
+      case Kind::kSet:
+        state[key(index)] = value(n, r);
+        break;
+      case Kind::kDelete:
+        state.erase(key(index));
+        break;
       case Kind::kIncrement: {
         std::string& text = state[counter()];
         text = std::to_string((text.empty() ? 0 : std::atoll(text.c_str())) + 1);
         break;
       }
-      case Kind::kAppend: state[journal()] += std::to_string(n) + ";"; break;
+      case Kind::kAppend:
+        state[journal()] += std::to_string(n) + ";";
+        break;
       case Kind::kParts:
         for (int i = 0; i < 3; ++i) state[part(i)] = value(n, r);
         break;
       case Kind::kTriple:
-      case Kind::kShared: break;
+      case Kind::kShared:
+        break;
     }
   }
 
@@ -266,7 +284,7 @@ class Stream {
 struct Writer {
   explicit Writer(Stream s) : stream(std::move(s)) {}
   Stream stream;
-  std::uint64_t sent = 0;      // handed to the kernel, perhaps not all of the last ones
+  std::uint64_t sent = 0;  // handed to the kernel, perhaps not all of the last ones
   std::uint64_t answered = 0;
   std::atomic<std::uint64_t> seen{0};  // by readers: P is at least this
 };
@@ -285,19 +303,23 @@ void raise_to(std::atomic<std::uint64_t>& value, std::uint64_t at_least) {
 
 class Round {
  public:
-  Round(std::uint64_t seed, int number, int writer_count) : seed_(mix(seed + static_cast<std::uint64_t>(number))) {
-    for (int i = 0; i < writer_count; ++i) writers_.push_back(std::make_unique<Writer>(Stream(seed, number, i)));
+  Round(std::uint64_t seed, int number, int writer_count)
+      : seed_(mix(seed + static_cast<std::uint64_t>(number))) {
+    for (int i = 0; i < writer_count; ++i)
+      writers_.push_back(std::make_unique<Writer>(Stream(seed, number, i)));
   }
 
   // Loads the server on `port` until every connection has ended.
   void run(int port, int reader_count) {
     std::vector<std::thread> threads;
-    for (auto& writer : writers_) threads.emplace_back([this, &writer, port] { write(*writer, port); });
+    for (auto& writer : writers_)
+      threads.emplace_back([this, &writer, port] { write(*writer, port); });
     for (int i = 0; i < reader_count; ++i) threads.emplace_back([this, i, port] { read(i, port); });
     for (std::thread& thread : threads) thread.join();
   }
 
-  // Compares what is there with what must be. The first time it finds P; later nothing may have changed.
+  // Compares what is there with what must be. The first time it finds P; later nothing may have
+  // changed.
   void verify(Connection& connection) {
     for (auto& writer : writers_) verify_writer(*writer, connection);
     for (int i = 0; i < kSharedCounters; ++i) verify_shared(i, connection);
@@ -359,14 +381,16 @@ class Round {
       std::vector<Question> questions;
       std::string bytes;
       for (int i = 0; i < 16; ++i) {
-        const std::uint64_t r = mix(seed_ + turn * 1000 + static_cast<std::uint64_t>(reader) * 31 + static_cast<std::uint64_t>(i));
+        const std::uint64_t r = mix(seed_ + turn * 1000 + static_cast<std::uint64_t>(reader) * 31 +
+                                    static_cast<std::uint64_t>(i));
         Writer& writer = *writers_[r % writers_.size()];
         const int counter = static_cast<int>((r >> 20) % kSharedCounters);
         if (i % 4 == 3) {
           bytes += encode({"GET", writer.stream.shared_counter(counter)});
           questions.push_back({nullptr, counter});
         } else if (i % 4 == 2) {
-          bytes += encode({"MGET", writer.stream.triple(0), writer.stream.triple(1), writer.stream.triple(2)});
+          bytes += encode(
+              {"MGET", writer.stream.triple(0), writer.stream.triple(1), writer.stream.triple(2)});
           questions.push_back({nullptr, -1});
         } else {
           bytes += encode({"GET", writer.stream.key(static_cast<int>((r >> 30) % kKeysPerWriter))});
@@ -380,7 +404,8 @@ class Round {
         if (reply->is_error) {
           fail("a read was refused: " + reply->text);
         } else if (question.counter >= 0) {
-          raise_to(counters_[question.counter].seen, std::strtoull(reply->text.c_str(), nullptr, 10));
+          raise_to(counters_[question.counter].seen,
+                   std::strtoull(reply->text.c_str(), nullptr, 10));
         } else if (question.writer == nullptr) {
           if (!is_equal_triple(*reply)) fail("a read saw a half applied MSET");
         } else if (!reply->is_null) {
@@ -417,7 +442,8 @@ class Round {
     const std::optional<State> found = fetch(writer.stream, connection);
     if (!found) return fail("the restarted server did not answer");
     if (is_settled_) {
-      if (*found != settled_[&writer]) fail("keys of an earlier round changed: " + writer.stream.key(0));
+      if (*found != settled_[&writer])
+        fail("keys of an earlier round changed: " + writer.stream.key(0));
       return;
     }
     settled_[&writer] = *found;
@@ -432,18 +458,22 @@ class Round {
 
   // The keys of a writer match no allowed P: say how.
   static std::string explain(const Writer& writer, const State& found, std::uint64_t least) {
-    std::string text = writer.stream.key(0) + ": answered " + std::to_string(writer.answered) + ", seen " +
-                       std::to_string(writer.seen.load()) + ", sent " + std::to_string(writer.sent);
+    std::string text = writer.stream.key(0) + ": answered " + std::to_string(writer.answered) +
+                       ", seen " + std::to_string(writer.seen.load()) + ", sent " +
+                       std::to_string(writer.sent);
     State state;
     for (std::uint64_t p = 0; p < writer.sent; ++p) {
-      if (state == found) text += "; the keys are as after command " + std::to_string(p) + " (lost " +
-                                  std::to_string(least - std::min(p, least)) + ")";
+      if (state == found)
+        text += "; the keys are as after command " + std::to_string(p) + " (lost " +
+                std::to_string(least - std::min(p, least)) + ")";
       writer.stream.apply(p, state);
       if (p + 1 != least) continue;
       for (const auto& [key, value] : state) {
         const auto it = found.find(key);
-        if (it == found.end()) text += "\n  " + key + " is gone";
-        else if (it->second != value) text += "\n  " + key + " is " + it->second.substr(0, 30) + ", was " + value.substr(0, 30);
+        if (it == found.end())
+          text += "\n  " + key + " is gone";
+        else if (it->second != value)
+          text += "\n  " + key + " is " + it->second.substr(0, 30) + ", was " + value.substr(0, 30);
       }
       for (const auto& [key, value] : found) {
         if (!state.count(key)) text += "\n  " + key + " is there: " + value.substr(0, 30);
@@ -460,14 +490,15 @@ class Round {
     if (!reply) return fail("the restarted server did not answer");
     const std::uint64_t value = std::strtoull(reply->text.c_str(), nullptr, 10);
     if (value < counter.answered || value < counter.seen || value > counter.sent) {
-      fail(key + " is " + std::to_string(value) + ": answered " + std::to_string(counter.answered) + ", seen " +
-           std::to_string(counter.seen) + ", sent " + std::to_string(counter.sent));
+      fail(key + " is " + std::to_string(value) + ": answered " + std::to_string(counter.answered) +
+           ", seen " + std::to_string(counter.seen) + ", sent " + std::to_string(counter.sent));
     }
   }
 
   void verify_triple(Connection& connection) {
     const Stream& stream = writers_[0]->stream;
-    if (!connection.send(encode({"MGET", stream.triple(0), stream.triple(1), stream.triple(2)}))) return;
+    if (!connection.send(encode({"MGET", stream.triple(0), stream.triple(1), stream.triple(2)})))
+      return;
     const std::optional<Reply> reply = connection.receive();
     if (!reply || !is_equal_triple(*reply)) fail(stream.triple(0) + ": an MSET is half applied");
   }
@@ -497,11 +528,13 @@ int main(int argc, char** argv) {
   while (std::fgets(line, sizeof line, stdin) != nullptr) {
     const std::string order(line, std::strcspn(line, "\n"));
     if (order == "run") {
-      rounds.push_back(std::make_unique<Round>(seed, static_cast<int>(rounds.size()), writer_count));
+      rounds.push_back(
+          std::make_unique<Round>(seed, static_cast<int>(rounds.size()), writer_count));
       std::printf("running\n");
       std::fflush(stdout);
       rounds.back()->run(port, reader_count);
-      std::printf("ended %llu answered %llu read\n", static_cast<unsigned long long>(rounds.back()->answered()),
+      std::printf("ended %llu answered %llu read\n",
+                  static_cast<unsigned long long>(rounds.back()->answered()),
                   static_cast<unsigned long long>(rounds.back()->seen_count()));
     } else if (order == "verify") {
       Connection connection;

@@ -3,9 +3,10 @@
 A row's words are compared with the beginning of a command, whatever its case; the longest row wins.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Callable
+
+from lib.resp import decode
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,10 @@ def _same_null(ours, theirs):
 
 def _same_elements(ours, theirs):
     """The same strings in any order."""
-    from lib.resp import decode
     a, b = decode(ours), decode(theirs)
-    return ours[:1] == theirs[:1] and (sorted(a) == sorted(b) if isinstance(a, list) and isinstance(b, list) else a == b)
+    if isinstance(a, list) and isinstance(b, list):
+        a, b = sorted(a), sorted(b)
+    return ours[:1] == theirs[:1] and a == b
 
 
 def _same_cursor_reply(ours, theirs):
