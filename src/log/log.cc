@@ -10,28 +10,6 @@
 namespace diskdb::log {
 namespace {
 
-/// What replay found out on its way.
-struct Replayed {
-  Offset copy_from = 0;  ///< begin of the first batch that nobody vouches for whole
-  std::uint64_t bytes = 0;
-};
-
-Result<Replayed> replay_all(io::Disk& disk, const Scan& found, Offset checkpoint, Replay& replay) {
-  Replayed replayed{.copy_from = found.end, .bytes = 0};
-  const auto visit = [&](const FoundSegment&, const Batch& batch) -> Status {
-    if (batch.header.end() > found.attested) {
-      replayed.copy_from = std::min(replayed.copy_from, batch.header.offset);
-    }
-    if (batch.header.end() <= checkpoint || batch.payload.empty()) return Status::okay();
-    const std::uint64_t known = checkpoint - std::min(checkpoint, batch.header.offset);
-    const Bytes payload = batch.payload.substr(known);
-    replayed.bytes += payload.size();
-    return replay.replay(payload, batch.header.offset + known);
-  };
-  TRY(for_each_batch(disk, found, checkpoint, visit));
-  return replayed;
-}
-
 /// Every name that a start leaves behind is either part of the log or none of its business.
 Status remove_leftovers(io::Disk& disk, const Options& options) {
   TRY_LET(const std::vector<std::string> names, disk.list(options.folder));
@@ -86,7 +64,7 @@ Result<std::unique_ptr<Log>> Log::open(io::Disk& disk, io::Clock& clock, Options
   TRY_LET(auto folder_lock, disk.lock(path_in(options.folder, kLockName)));
   TRY_LET(const Scan found, scan(disk, options.folder, options.checkpoint));
   if (found.damage.has_value()) return corruption(*found.damage, options.folder, found.attested);
-  TRY_LET(const Replayed replayed, replay_all(disk, found, options.checkpoint, replay));
+  TRY_LET(const Replayed replayed, replay_from(disk, found, options.checkpoint, replay));
 
   io::Random random(options.seed != 0 ? options.seed ^ found.next_sequence() : io::entropy());
   TRY_LET(const CopyPlan plan, plan_copy(disk, found, replayed.copy_from));

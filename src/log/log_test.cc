@@ -492,6 +492,21 @@ TEST(LogCheckpoint, ReplayBeginsAtItEvenInsideABatch) {
   EXPECT_EQ(rig.log->stats().replayed_bytes, rig.history.size() - middle);
 }
 
+TEST(LogCheckpoint, ARunningLogCanBeReadAgainFromIt) {
+  OpenRig rig;
+  rig.append_any(100);
+  ASSERT_TRUE(rig.log->close().ok());  // a seal lies in the middle then
+  rig.log.reset();
+  rig.options.checkpoint = 50;
+  rig.must_open();
+  for (int i = 0; i < 10; ++i) rig.append_any(1000);
+  Collector found(50);
+  ASSERT_TRUE(rig.log->read(found).ok()) << "it writes and syncs what is pending first";
+  EXPECT_EQ(found.text, rig.history.substr(50));
+  rig.append_any(100);
+  ASSERT_TRUE(rig.log->sync_all().ok());
+}
+
 TEST(LogCheckpoint, ALogThatEndsBelowItOrBeginsAboveItIsCorrupt) {
   OpenRig rig;
   for (int i = 0; i < 10; ++i) {

@@ -498,10 +498,8 @@ Status SegmentedLog::read(Replay& replay) {
   TRY_LET(const Scan found, scan(disk_, options_.folder, options_.checkpoint));
   if (found.damage.has_value()) return corruption(*found.damage, options_.folder, found.attested);
   ASSERT(found.end == written());
-  return for_each_batch(disk_, found, options_.checkpoint,
-                        [&](const FoundSegment&, const Batch& batch) {
-                          return replay.replay(batch.payload, batch.header.offset);
-                        });
+  TRY(replay_from(disk_, found, options_.checkpoint, replay));
+  return Status::okay();
 }
 
 Status SegmentedLog::release_below(Offset offset) {
