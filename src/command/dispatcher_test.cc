@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "command/test_server.h"
+#include "keyspace/access.h"
 #include "keyspace/frame_recorder_test.h"
 
 namespace diskdb::command {
@@ -47,7 +50,7 @@ TEST_F(Visibility, CommandsOfSeveralKeysWaitForAllTheirShards) {
 TEST_F(Visibility, RepliesFromStateOutsideShardsWaitForTheWholeLog) {
   server_.run({"SET", "a", "1"});
   for (const Request& request :
-       {Request{"DBSIZE"}, Request{"INFO"}, Request{"KEYS", "*"}, Request{"RANDOMKEY"}}) {
+       {Request{"DBSIZE"}, Request{"INFO"}, Request{"KEYS", "*"}, Request{"LASTSAVE"}}) {
     EXPECT_EQ(after(request), log_.appended()) << request[0];
   }
   EXPECT_EQ(after({"PING"}), 0U);
@@ -64,6 +67,61 @@ TEST_F(Visibility, ReadersWaitForChangesOfWholeDatabases) {
   EXPECT_EQ(flush, log_.appended());
   EXPECT_EQ(after({"GET", "a"}), flush);
   EXPECT_EQ(after({"GET", "never seen"}), flush);
+}
+
+// Frames in another order than the changes would replay to something else.
+class HeldWhenAppended final : public keyspace::FrameRecorder {
+ public:
+  log::Offset append(std::uint32_t db, std::span<const Bytes> parts) override {
+    for (keyspace::Shard* shard : shards) {
+      const bool is_free = shard->lock.try_lock();
+      EXPECT_FALSE(is_free) << "a frame is appended after its shard was let go";
+      if (is_free) shard->lock.unlock();
+    }
+    return FrameRecorder::append(db, parts);
+  }
+
+  std::vector<keyspace::Shard*> shards;
+};
+
+TEST(Dispatcher, AppendsWhileTheShardsAreHeld) {
+  HeldWhenAppended log;
+  TestServer server(&log);
+  keyspace::Access access(server.keyspace());
+  const auto shard_of = [&](Bytes key) {
+    return &server.keyspace().shard_of(access.key(key).slot);
+  };
+  log.shards = {shard_of("a")};
+  server.run({"SET", "a", "1"});
+  log.shards = {shard_of("a"), shard_of("b")};
+  server.run({"MSET", "a", "1", "b", "2"});
+  log.shards.clear();
+  for (keyspace::Shard& shard : server.keyspace().shards()) log.shards.push_back(&shard);
+  server.run({"FLUSHALL"});
+  EXPECT_EQ(log.frames().size(), 3U);
+}
+
+// Two commands that waited for each other's shards would wait forever.
+TEST(Dispatcher, TakesShardsInAscendingOrder) {
+  TestServer server;
+  keyspace::Access other(server.keyspace());
+  const auto index_of = [&](Bytes key) {
+    return server.keyspace().shard_of(other.key(key).slot).index;
+  };
+  std::string low = "a";
+  std::string high = "b";
+  ASSERT_NE(index_of(low), index_of(high));
+  if (index_of(low) > index_of(high)) std::swap(low, high);
+  other.begin(0, {});
+  other.hold(server.keyspace().shard_of(other.key(low).slot));
+  for (const Request& request :
+       {Request{"MSET", high, "1", low, "1"}, Request{"MSET", low, "1", high, "1"}}) {
+    EXPECT_EQ(server.run(request), "") << "it must wait";  // and the lock's ASSERT holds the order
+    EXPECT_TRUE(other.try_hold(server.keyspace().shard_of(other.key(high).slot)));
+    other.let_go(server.keyspace().shard_of(other.key(high).slot));
+  }
+  other.release();
+  EXPECT_EQ(server.run({"MSET", high, "1", low, "1"}), "+OK\r\n");
 }
 
 }  // namespace

@@ -248,6 +248,13 @@ TEST(Access, WhileExpiryRestsReadersSeeNothingAndNothingIsDeleted) {
   client.now = {2000};
   keyspace.is_expiry_resting = true;
   EXPECT_EQ(client.run({"GET", "a"}, Logged::kVerbatim), "nil");
+  for (Shard& shard : keyspace.shards()) {
+    std::size_t cursor = 0;
+    client.access().begin(0, client.now);
+    client.access().hold(shard);
+    EXPECT_EQ(client.access().expire_some(shard, 0, &cursor, 1000), 0U);
+    client.access().release();
+  }
   EXPECT_EQ(contents_of(keyspace).size(), 1U);
   EXPECT_EQ(log.frames().size(), frame_count);
   keyspace.is_expiry_resting = false;

@@ -10,7 +10,7 @@
 namespace diskdb::keyspace {
 
 /// Threads: thread-safe, but for frames().
-class FrameRecorder final : public log::Log {
+class FrameRecorder : public log::Log {
  public:
   struct Frame {
     std::uint32_t db;
