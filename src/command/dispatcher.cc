@@ -11,18 +11,17 @@
 namespace diskdb::command {
 namespace {
 
-// A command of several shards that was parked this often waits for them instead: it must get its turn.
+// A command of several shards that was parked this often waits for them instead: it must get its
+// turn.
 constexpr int kParkedMax = 3;
 
-/// Would the reply depend on nothing but the keys' shards and the connection? Otherwise it must wait for
-/// all that is in the log so far.
+/// Would the reply depend on nothing but the keys' shards and the connection? Otherwise it must
+/// wait for all that is in the log so far.
 bool reads_server_state(const Row& row) {
   return row.keys.empty() && row.group != Group::kConnection;
 }
 
-std::size_t words_of_name(const Row& row) {
-  return row.name.find(' ') == Bytes::npos ? 1 : 2;
-}
+std::size_t words_of_name(const Row& row) { return row.name.find(' ') == Bytes::npos ? 1 : 2; }
 
 bool may_write(const Row& row) { return row.has(Flag::kWrite) || row.has(Flag::kMayReplicate); }
 
@@ -89,15 +88,9 @@ std::size_t Dispatcher::find_group(std::span<const resp::Request> requests) {
   return count;
 }
 
-std::size_t Dispatcher::run_group(Session& session, std::span<const resp::Request> requests,
-                                  resp::Reply& reply) {
-  if (session.reply_mode != ReplyMode::kOn || is_anything_restricted(services_) ||
-      services_.clients.is_paused(true, access_.now())) {
-    return 0;
-  }
+// Finds a group, holds its shards as far as they are free, and prefetches its records.
+std::size_t Dispatcher::hold_group(Session& session, std::span<const resp::Request> requests) {
   const std::size_t found = find_group(requests);
-  if (found == 0) return 0;
-
   std::size_t count = 0;
   while (count < found && access_.try_hold(*group_[count].shard)) {
     const Plain& plain = group_[count++];
@@ -106,6 +99,16 @@ std::size_t Dispatcher::run_group(Session& session, std::span<const resp::Reques
   for (std::size_t i = 0; i < count; ++i) {
     access_.table(*group_[i].shard, session.db).prefetch_record(group_[i].key);
   }
+  return count;
+}
+
+std::size_t Dispatcher::run_group(Session& session, std::span<const resp::Request> requests,
+                                  resp::Reply& reply) {
+  if (session.reply_mode != ReplyMode::kOn || is_anything_restricted(services_) ||
+      services_.clients.is_paused(true, access_.now())) {
+    return 0;
+  }
+  const std::size_t count = hold_group(session, requests);
   for (std::size_t i = 0; i < count; ++i) {
     const Row& row = *group_[i].row;
     session.is_inline_request = requests[i].raw.empty();
@@ -141,8 +144,7 @@ bool Dispatcher::run_one(Session& session, const resp::Request& request, resp::R
   const ReplyMode mode = session.reply_mode;
   resp::Reply silenced(silenced_, session.dialect);
   session.is_inline_request = request.raw.empty();
-  CommandContext cx =
-      context(session, *row, words, mode == ReplyMode::kOn ? reply : silenced);
+  CommandContext cx = context(session, *row, words, mode == ReplyMode::kOn ? reply : silenced);
   Outcome verdict;
   for (const Gate gate : gates()) {
     verdict = gate(cx);
@@ -272,8 +274,27 @@ void Dispatcher::flush_counts() {
 
 // ---- Replay
 
-Status Dispatcher::replay(Session& session, std::span<const Bytes> words, resp::Reply& reply,
-                          Millis now) {
+Status Dispatcher::replay(Session& session, std::span<const resp::Request> requests,
+                          resp::Reply& reply, Millis now) {
+  while (!requests.empty()) {
+    access_.begin(session.db, now);
+    const std::size_t count = hold_group(session, requests);
+    for (std::size_t i = 0; i < count; ++i) {
+      CommandContext cx = context(session, *group_[i].row, requests[i].words, reply);
+      cx.keys = {&group_[i].key, 1};
+      TRY(replay_one(cx));
+    }
+    access_.release();
+    requests = requests.subspan(count);
+    if (count > 0) continue;
+    TRY(replay_alone(session, requests.front().words, reply, now));
+    requests = requests.subspan(1);
+  }
+  return Status::okay();
+}
+
+Status Dispatcher::replay_alone(Session& session, std::span<const Bytes> words, resp::Reply& reply,
+                                Millis now) {
   const Row* row = services_.table.resolve(words);
   if (row == nullptr || !row->words.admits(words.size())) {
     return {Code::kCorrupt, "the log holds a command this version does not know: " +
@@ -284,12 +305,19 @@ Status Dispatcher::replay(Session& session, std::span<const Bytes> words, resp::
   hold_keys(session, *row, words);
   CommandContext cx = context(session, *row, words, reply);
   cx.keys = keys_;
-  const Outcome outcome = call(cx, {}, words_of_name(*row));
+  TRY(replay_one(cx));
   access_.release();
+  return Status::okay();
+}
+
+// Requires: its keys are held; if it fails, everything is let go.
+Status Dispatcher::replay_one(CommandContext& cx) {
+  const Outcome outcome = call(cx, {}, words_of_name(cx.row));
   if (outcome.ok()) return Status::okay();
   const Bytes text = outcome.refusal() == Refusal::kWritten ? Bytes(cx.refusal_text)
                                                             : refusal_text(outcome.refusal());
-  return {Code::kCorrupt, "the log holds a command that is refused: " + std::string(row->name) +
+  access_.release();
+  return {Code::kCorrupt, "the log holds a command that is refused: " + std::string(cx.row.name) +
                               ": " + std::string(text)};
 }
 

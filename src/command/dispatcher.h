@@ -40,9 +40,10 @@ class Dispatcher {
   Progress run(Session& session, std::span<const resp::Request> requests, resp::Reply& reply,
                Millis now);
 
-  /// Runs a command read from the log: no gates, no expiry, nothing logged again. `reply` is written
-  /// and of no interest. Errors: kCorrupt if the command is unknown here or refused.
-  Status replay(Session& session, std::span<const Bytes> words, resp::Reply& reply, Millis now);
+  /// Runs commands read from the log: no gates, no expiry, nothing logged again. `reply` is written and
+  /// of no interest. Errors: kCorrupt if a command is unknown here or refused; those before it are done.
+  Status replay(Session& session, std::span<const resp::Request> requests, resp::Reply& reply,
+                Millis now);
 
  private:
   static constexpr std::size_t kGroupMax = 16;
@@ -60,6 +61,10 @@ class Dispatcher {
   std::size_t run_group(Session& session, std::span<const resp::Request> requests,
                         resp::Reply& reply);
   std::size_t find_group(std::span<const resp::Request> requests);
+  std::size_t hold_group(Session& session, std::span<const resp::Request> requests);
+  Status replay_alone(Session& session, std::span<const Bytes> words, resp::Reply& reply,
+                      Millis now);
+  Status replay_one(CommandContext& cx);
   bool run_one(Session& session, const resp::Request& request, resp::Reply& reply);
   void run_alone(CommandContext& cx, Bytes raw);
   Held hold_keys(Session& session, const Row& row, std::span<const Bytes> words);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "base/number.h"
@@ -36,10 +37,8 @@ Status Replayer::replay(Bytes payload, log::Offset at) {
                           at + (payload.size() - left.size()),
                           status == resp::ParseStatus::kError ? parser.error() : "it is cut off")};
     }
-    for (const resp::Request& request : parser.requests()) {
-      const Status done = run(request);
-      if (!done.ok()) return done.because(fmt::format("replaying the log near offset {}", at));
-    }
+    const Status done = run(parser.requests());
+    if (!done.ok()) return done.because(fmt::format("replaying the log near offset {}", at));
     left.remove_prefix(parser.consumed());
   }
   byte_count_ += payload.size();
@@ -51,13 +50,20 @@ Status Replayer::replay(Bytes payload, log::Offset at) {
   return {};
 }
 
-Status Replayer::run(const resp::Request& request) {
-  // A transaction's frame is whole or absent: the words around it have done their work.
-  const Bytes name = request.words[0];
-  if (equals_ignoring_case(name, "MULTI") || equals_ignoring_case(name, "EXEC")) return {};
-  ++command_count_;
-  TRY(dispatcher_.replay(session_, request.words, reply_, now_));
-  output_.clear();
+// A transaction's frame is whole or absent: the words around it have done their work.
+Status Replayer::run(std::span<const resp::Request> requests) {
+  const auto is_frame_word = [](const resp::Request& request) {
+    return request.words.size() == 1 && (equals_ignoring_case(request.words[0], "MULTI") ||
+                                         equals_ignoring_case(request.words[0], "EXEC"));
+  };
+  while (!requests.empty()) {
+    const auto end = std::ranges::find_if(requests, is_frame_word);
+    const auto count = static_cast<std::size_t>(end - requests.begin());
+    TRY(dispatcher_.replay(session_, requests.first(count), reply_, now_));
+    output_.clear();
+    command_count_ += count;
+    requests = requests.subspan(std::min(count + 1, requests.size()));
+  }
   return {};
 }
 

@@ -29,7 +29,7 @@ class Replayer final : public log::Replay {
     void wake() override {}  // nobody else runs
   };
 
-  Status run(const resp::Request& request);
+  Status run(std::span<const resp::Request> requests);
 
   command::Services& services_;
   std::function<void(const std::string&)> report_;
