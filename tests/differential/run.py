@@ -42,6 +42,12 @@ class Side:
         self.connections = {}
         self.connection().call("FLUSHALL")
 
+    def restart(self):
+        """kill -9, and on with what the log brings back."""
+        self.server.kill()
+        self.server.start()
+        self.connections = {}
+
     def do(self, step, name):
         """The reply to a transcript's step; what the server did instead, if it closed."""
         connection = self.connection(name)
@@ -172,11 +178,13 @@ def exchange(ours, theirs, commands, first_index):
                 raise Differs(first_index + start + i, words, a, b)
 
 
-def run_random(ours, theirs, seed, count, check_every, report, on_checked=None):
-    """`count` commands of one seed. Returns whether all replies were alike."""
+def run_random(ours, theirs, seed, arguments, report):
+    """The commands of one seed. Returns whether all replies were alike."""
+    count, check_every = arguments.commands, arguments.check_every
     for side in (ours, theirs):
         side.fresh()
-    generator = Generator(seed)
+    # An encoding may be chosen anew by the replay, as it may by Redis's own.
+    generator = Generator(seed, without=["OBJECT"] if arguments.kill else [])
     done = []
     try:
         while len(done) < count:
@@ -187,8 +195,8 @@ def run_random(ours, theirs, seed, count, check_every, report, on_checked=None):
             exchange(ours, theirs, touch_everything(), len(done))
             check_scan(ours, theirs, len(done))
             done.append([b"SELECT", b"0"])  # so that a replay of `done` has the same databases selected
-            if on_checked:
-                on_checked()
+            if arguments.kill:
+                ours.restart()
     except Differs as difference:
         report.fail(f"random commands, seed {seed}, command {difference.index}", "\n".join(
             [transcript.show_command(difference.words), "Redis:  " + "\n        ".join(show(difference.expected)),
@@ -253,6 +261,8 @@ def parse_arguments():
     parser.add_argument("--commands", type=int, default=10_000, help="commands a seed (default: %(default)s)")
     parser.add_argument("--keep-going", action="store_true", help="try the other seeds after one that differs")
     parser.add_argument("--check-every", type=int, default=1000, help="commands between two digests (default: %(default)s)")
+    parser.add_argument("--kill", action="store_true",
+                        help="kill -9 and restart DiskDB at every digest: its replies must not show it")
     parser.add_argument("--deadline", type=int, default=600, help="seconds until the test gives up (default: %(default)s)")
     parser.add_argument("--verbose", action="store_true", help="name every comparison")
     return parser.parse_args()
@@ -276,7 +286,7 @@ def main():
     if arguments.only in (None, "random"):
         first = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1 << 30)
         for seed in range(first, first + arguments.seeds):
-            is_alike = run_random(ours, theirs, seed, arguments.commands, arguments.check_every, report)
+            is_alike = run_random(ours, theirs, seed, arguments, report)
             if not is_alike and not arguments.keep_going:
                 break
         print(f"random commands from seed {first} on: {arguments.commands} each", flush=True)
