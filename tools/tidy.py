@@ -317,6 +317,19 @@ def blank_fences(text):
                   flags=re.MULTILINE | re.DOTALL)
 
 
+def check_named_tests(root):
+    """`Suite.Test`, named in a page of rules, exists."""
+    tests = set()
+    for path in tracked(root, "src/**/*_test.cc"):
+        tests.update(".".join(name) for name in re.findall(
+            r"^TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\)", path.read_text(encoding="utf-8"), re.MULTILINE))
+    for path in tracked(root, "docs/decisions/*-rules*.md"):
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            for name in re.findall(r"`([A-Z]\w+\.[A-Z]\w+)`", line):
+                if name not in tests:
+                    yield Finding(path.relative_to(root).as_posix(), number, "link", f"there is no test {name}")
+
+
 def check_lost_pages(root):
     """A page below docs/ that no other page leads to."""
     linked = set()
@@ -370,6 +383,7 @@ def check_tree(root):
     findings.extend(check_dead_files(root, sources))
     findings.extend(check_untested_rows(root, sources))
     findings.extend(check_lost_pages(root))
+    findings.extend(check_named_tests(root))
 
     others = [path for pattern in ("**/*.py", "**/*.sh", "run", "test", ".ci/run", "**/*.md")
               for path in tracked(root, pattern)]

@@ -247,6 +247,13 @@ class Links(unittest.TestCase):
         self.assertEqual(self.found("See `docs/b.md`.\n"), {(1, "link")})
 
 
+    def test_named_tests(self):
+        files = {"README.md": "[a](docs/decisions/1-rules.md)\n",
+                 "docs/decisions/1-rules.md": "\n`Suite.Test`, `Suite.Other` in `some/file.h` by `A.B`\n",
+                 "src/base/a_test.cc": SOURCE + "TEST(Suite, Test) {}\nTEST_F(A, B) {}\n"}
+        self.assertEqual(findings(files), {("docs/decisions/1-rules.md", 2, "link")})
+
+
 class Format(unittest.TestCase):
     @unittest.skipUnless(tidy.shutil.which("clang-format-14"), "clang-format-14 is not installed")
     def test_format(self):
