@@ -29,7 +29,7 @@ TEST(Reply, SaysEachThingInEachDialect) {
   const double infinity = std::numeric_limits<double>::infinity();
   const Case cases[] = {
       {"ok", [](Reply& r) { r.ok(); }, "+OK\r\n", "+OK\r\n", "OK\n"},
-      {"pong", [](Reply& r) { r.pong(); }, "+PONG\r\n", "+PONG\r\n", "+PONG\n"},
+      {"pong", [](Reply& r) { r.pong(); }, "+PONG\r\n", "+PONG\r\n", "+PONG\r\n"},
       {"simple", [](Reply& r) { r.simple("QUEUED"); }, "+QUEUED\r\n", "+QUEUED\r\n", "QUEUED\n"},
       {"integer", [](Reply& r) { r.integer(-42); }, ":-42\r\n", ":-42\r\n", "-42\n"},
       {"smallest integer", [](Reply& r) { r.integer(std::numeric_limits<std::int64_t>::min()); },

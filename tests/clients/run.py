@@ -95,10 +95,10 @@ def test_netcat(server, report):
     says(b"SET temperature 25.5\nINCR temperature\n", b"OK\nERROR: Value is not an integer\n")
     says(b"SET text several words and more\nGET text\n", b"OK\nseveral words and more\n")
     says(b"GET nokey\nSET n 5\nINCR n\n", b"(nil)\nOK\n6\n")
-    says(b"MGET mykey nokey n\nPING\n", b"myvalue\n(nil)\n6\n\n+PONG\n")
-    says(b"NOSUCH\nPING\n", b"ERROR: Unknown command 'NOSUCH', with args beginning with: \n+PONG\n")
-    says(b"GET\nPING\n", b"ERROR: Wrong number of arguments for 'get' command\n+PONG\n")
-    says(b"PING\r\nSET a b\r\nGET a\r\n", b"+PONG\nOK\nb\n")
+    says(b"MGET mykey nokey n\nPING\n", b"myvalue\n(nil)\n6\n\n+PONG\r\n")
+    says(b"NOSUCH\nPING\n", b"ERROR: Unknown command 'NOSUCH', with args beginning with: \n+PONG\r\n")
+    says(b"GET\nPING\n", b"ERROR: Wrong number of arguments for 'get' command\n+PONG\r\n")
+    says(b"PING\r\nSET a b\r\nGET a\r\n", b"+PONG\r\nOK\nb\n")
 
 
 def test_redis_benchmark(server, report, requests):
