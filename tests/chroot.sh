@@ -52,8 +52,17 @@ end_group() {
   kill -KILL -- "-$1" 2>/dev/null || true
 }
 
+# Ends whatever still runs with the box as its root: the test's steps have process groups of their own.
+end_all_inside() {
+  local process
+  for process in /proc/[0-9]*; do
+    [[ $(readlink "$process/root" 2>/dev/null) != "$box" ]] || kill -KILL "${process#/proc/}" 2>/dev/null || true
+  done
+}
+
 clean_up() {
   [[ -z $server_group ]] || end_group "$server_group"
+  end_all_inside
   # Deepest first; a mount that stays would let the removal below reach the host.
   awk -v box="$box/" 'index($2, box) == 1 { print $2 }' /proc/mounts | sort -r | while read -r mount; do
     umount -l "$mount"
@@ -81,6 +90,8 @@ if ! debootstrap --variant=minbase "$suite" "$box" "$mirror" >"$box.log" 2>&1; t
 fi
 rm -f "$box.log"
 cp /etc/resolv.conf "$box/etc/resolv.conf"
+# What Debian's installer writes, and debootstrap alone does not.
+printf '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n' >"$box/etc/hosts"
 cp /etc/apt/apt.conf.d/*proxy* "$box/etc/apt/apt.conf.d/" 2>/dev/null || true
 mount -t proc proc "$box/proc"
 mount --rbind --make-rslave /dev "$box/dev"
@@ -111,9 +122,11 @@ server_group=
 [[ $run_only ]] && finish
 
 begin=$SECONDS
-if inside timeout "$test_seconds_max" bash -c 'cd /root/diskdb && ./test' 2>&1 | tee "$box/test.log" | tail -n 60; then
-  ok "./test ($((SECONDS - begin)) s): $(tail -n 1 "$box/test.log")"
-else
-  fail "./test ($((SECONDS - begin)) s): $(tail -n 1 "$box/test.log")"
-fi
+# In the background, so that a signal to this script is heard at once.
+inside timeout "$test_seconds_max" bash -c 'cd /root/diskdb && ./test' >"$box/test.log" 2>&1 &
+code=0
+wait $! || code=$?
+tail -n 60 "$box/test.log"
+result="./test ($((SECONDS - begin)) s): $(tail -n 1 "$box/test.log")"
+if ((code == 0)); then ok "$result"; else fail "$result"; fi
 finish

@@ -41,7 +41,7 @@ def run_unit(unit, server, folder, timeout):
                "--timeout", str(timeout), "--single", unit]
     try:
         done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=timeout + 60)
+                              stderr=subprocess.STDOUT, timeout=5 * timeout)
         output = done.stdout
     except subprocess.TimeoutExpired as expired:
         output = (expired.stdout or b"") + b"\n[exception]: the unit did not end in time\n"
@@ -64,7 +64,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     servers.add_binary_argument(parser)
     parser.add_argument("--unit", action="append", help="only these units, as unit/type/string (default: the nine of them)")
-    parser.add_argument("--timeout", type=int, default=300, help="seconds without progress that end a unit")
+    parser.add_argument("--timeout", type=int, default=120, help="seconds without progress that end a unit (default: %(default)s)")
     parser.add_argument("--deadline", type=int, default=1200, help="seconds until the test gives up (default: %(default)s)")
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
