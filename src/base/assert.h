@@ -1,6 +1,7 @@
 // base/assert.h — our own mistakes stop the process, in every build.
-// ASSERT guards facts whose violation would corrupt data; ASSERT_SLOW the same where the check costs more
-// than the work, so it runs in test builds only. Neither is for bad input or a failing world: see result.h.
+// ASSERT guards facts whose violation would corrupt data; ASSERT_SLOW the same where the check
+// costs more than the work, so it runs in test builds only. Neither is for bad input or a failing
+// world: see result.h.
 #pragma once
 
 namespace diskdb {
@@ -10,10 +11,10 @@ namespace diskdb {
 
 }  // namespace diskdb
 
-#define ASSERT(fact)                                                        \
-  do {                                                                      \
-    if (!(fact)) [[unlikely]]                                               \
-      ::diskdb::assertion_failed(#fact, __FILE__, __LINE__);                \
+#define ASSERT(fact)                                         \
+  do {                                                       \
+    if (!(fact)) [[unlikely]]                                \
+      ::diskdb::assertion_failed(#fact, __FILE__, __LINE__); \
   } while (false)
 
 #ifdef DISKDB_SLOW_ASSERTS

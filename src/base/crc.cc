@@ -24,7 +24,8 @@ constexpr auto kCrc32cTable = [] {
   return table;
 }();
 
-// Table k holds the effect of a byte that k more bytes follow, so eight bytes are eight independent look-ups.
+// Table k holds the effect of a byte that k more bytes follow, so eight bytes are eight independent
+// look-ups.
 constexpr auto kCrc16Tables = [] {
   std::array<std::array<std::uint16_t, 256>, 8> tables{};
   for (std::uint32_t i = 0; i < 256; ++i) {

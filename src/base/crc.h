@@ -7,8 +7,8 @@
 
 namespace diskdb {
 
-/// CRC-32C (Castagnoli) of `bytes`, continuing from `crc`, the result for what came before (0 at first).
-/// Cost: about 0.15 ns a byte with the processor's instruction, 1 ns without.
+/// CRC-32C (Castagnoli) of `bytes`, continuing from `crc`, the result for what came before (0 at
+/// first). Cost: about 0.15 ns a byte with the processor's instruction, 1 ns without.
 std::uint32_t crc32c(Bytes bytes, std::uint32_t crc = 0);
 
 /// CRC-16/XMODEM, as Redis Cluster assigns slots. Cost: sliced by 8, some 0.3 ns a byte.

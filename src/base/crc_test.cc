@@ -13,9 +13,7 @@ TEST(Crc, MatchesThePublishedCheckValues) {
   EXPECT_EQ(crc16("123456789"), 0x31C3U);
 }
 
-TEST(Crc, Crc32cContinues) {
-  EXPECT_EQ(crc32c("456789", crc32c("123")), crc32c("123456789"));
-}
+TEST(Crc, Crc32cContinues) { EXPECT_EQ(crc32c("456789", crc32c("123")), crc32c("123456789")); }
 
 TEST(Crc, Crc16OfEveryLengthEqualsTheBitwiseDefinition) {
   std::string bytes;
@@ -23,7 +21,8 @@ TEST(Crc, Crc16OfEveryLengthEqualsTheBitwiseDefinition) {
     unsigned crc = 0;
     for (const char c : bytes) {
       crc ^= static_cast<unsigned char>(c) << 8;
-      for (int bit = 0; bit < 8; ++bit) crc = ((crc & 0x8000) ? (crc << 1) ^ 0x1021 : crc << 1) & 0xFFFF;
+      for (int bit = 0; bit < 8; ++bit)
+        crc = ((crc & 0x8000) ? (crc << 1) ^ 0x1021 : crc << 1) & 0xFFFF;
     }
     EXPECT_EQ(crc16(bytes), crc) << n;
     bytes.push_back(static_cast<char>(n * 37 + 11));

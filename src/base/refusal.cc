@@ -35,8 +35,7 @@ constexpr Row kRows[] = {
     {Refusal::kHllWrongType, "WRONGTYPE Key is not a valid HyperLogLog string value."},
     {Refusal::kInvalidCursor, "ERR invalid cursor"},
     {Refusal::kOutOfMemory, "OOM command not allowed when used memory > 'maxmemory'."},
-    {Refusal::kMisconfDisk,
-     "MISCONF Errors writing to the command log: No space left on device"},
+    {Refusal::kMisconfDisk, "MISCONF Errors writing to the command log: No space left on device"},
     {Refusal::kLoading, "LOADING Redis is loading the dataset in memory"},
 };
 
@@ -53,7 +52,8 @@ static_assert(rows_are_complete());
 
 Bytes refusal_text(Refusal refusal) {
   ASSERT(refusal >= Refusal::kWrongType && refusal < Refusal::kCount);
-  return kRows[static_cast<std::size_t>(refusal) - static_cast<std::size_t>(Refusal::kWrongType)].text;
+  return kRows[static_cast<std::size_t>(refusal) - static_cast<std::size_t>(Refusal::kWrongType)]
+      .text;
 }
 
 }  // namespace diskdb

@@ -1,6 +1,6 @@
 // base/refusal.h — the client's mistakes: one row per error text, exactly as it goes on the wire.
-// A refusal is an answer, not a failure: nothing has changed when it is given. Texts that quote the client's
-// words are written by the command itself (CommandContext::refuse).
+// A refusal is an answer, not a failure: nothing has changed when it is given. Texts that quote the
+// client's words are written by the command itself (CommandContext::refuse).
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // base/result.h — how the world's failures travel: Status, and Result<T> where there is a value.
-// The client's mistakes are refusals (base/refusal.h), our own are ASSERTs; absence is std::optional.
+// The client's mistakes are refusals (base/refusal.h), our own are ASSERTs; absence is
+// std::optional.
 #pragma once
 
 #include <cstdint>
@@ -98,19 +99,19 @@ Status as_failure(Result<T> result) {
 }  // namespace diskdb
 
 // Leaves the function with the failure of `expression`, a Status, a Result or an Outcome.
-#define TRY(expression)                                                    \
-  do {                                                                     \
-    if (auto try_result_ = (expression); !try_result_.ok()) [[unlikely]]   \
-      return as_failure(std::move(try_result_));                           \
+#define TRY(expression)                                                  \
+  do {                                                                   \
+    if (auto try_result_ = (expression); !try_result_.ok()) [[unlikely]] \
+      return as_failure(std::move(try_result_));                         \
   } while (false)
 
 // Declares `declaration` from the value of `expression`, a Result, or leaves with its failure.
 #define TRY_LET(declaration, expression) \
   TRY_LET_NAMED_(declaration, expression, TRY_JOIN_(try_let_, __LINE__))
-#define TRY_LET_NAMED_(declaration, expression, name)    \
-  auto name = (expression);                              \
-  if (!name.ok()) [[unlikely]]                           \
-    return as_failure(std::move(name));                  \
+#define TRY_LET_NAMED_(declaration, expression, name) \
+  auto name = (expression);                           \
+  if (!name.ok()) [[unlikely]]                        \
+    return as_failure(std::move(name));               \
   declaration = std::move(name.value())
 #define TRY_JOIN_(a, b) TRY_JOIN2_(a, b)
 #define TRY_JOIN2_(a, b) a##b

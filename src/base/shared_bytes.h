@@ -1,6 +1,7 @@
 // base/shared_bytes.h — bytes on the heap with a count of their holders.
-// Large values live in one: a reply, a log frame or a checkpoint that needs the bytes after the shard's
-// lock is gone holds them by reference, and whoever wants to change them while others hold them copies first.
+// Large values live in one: a reply, a log frame or a checkpoint that needs the bytes after the
+// shard's lock is gone holds them by reference, and whoever wants to change them while others hold
+// them copies first.
 #pragma once
 
 #include <atomic>

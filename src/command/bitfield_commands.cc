@@ -112,7 +112,8 @@ Outcome run_all(CommandContext& cx, const Steps& steps) {
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kString));
   Target target(cx, record);
   // The string grows as far as any write reaches, even if that one is going to fail.
-  const bool takes_apart = steps.bytes_wanted > 0 && record != nullptr && types::is_compact(*record);
+  const bool takes_apart =
+      steps.bytes_wanted > 0 && record != nullptr && types::is_compact(*record);
   if (steps.bytes_wanted > target.text().size() || takes_apart) target.grow(steps.bytes_wanted);
   cx.reply.array(steps.steps.size());
   for (const Step& step : steps.steps) run(cx, step, target);

@@ -107,7 +107,8 @@ Outcome read_hello(CommandContext& cx, Arguments args, HelloOptions* options) {
       options->name = args.next();
       if (!is_client_name(*options->name)) return cx.refuse(std::string(kBadClientName));
     } else {
-      return cx.refuse("ERR Syntax error in HELLO option '" + std::string(as_c_string(option)) + "'");
+      return cx.refuse("ERR Syntax error in HELLO option '" + std::string(as_c_string(option)) +
+                       "'");
     }
   }
   return Outcome::done();

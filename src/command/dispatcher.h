@@ -1,8 +1,10 @@
-// command/dispatcher.h — runs requests: finds the row, asks the gates, holds the shards, calls the function.
+// command/dispatcher.h — runs requests: finds the row, asks the gates, holds the shards, calls the
+// function.
 //
-// A run of plain commands with one key each is taken in groups of up to 16: all keys are hashed and their
-// buckets prefetched, all shards are held (tried, never waited for out of order), the records prefetched,
-// then the functions run in order and their frames reach the log in one append. Everything else runs alone.
+// A run of plain commands with one key each is taken in groups of up to 16: all keys are hashed and
+// their buckets prefetched, all shards are held (tried, never waited for out of order), the records
+// prefetched, then the functions run in order and their frames reach the log in one append.
+// Everything else runs alone.
 #pragma once
 
 #include <array>
@@ -15,7 +17,6 @@
 #include "command/context.h"
 #include "command/services.h"
 #include "command/statistics.h"
-#include "io/random.h"
 #include "io/random.h"
 #include "keyspace/access.h"
 #include "resp/request.h"
@@ -31,17 +32,19 @@ class Dispatcher {
       : services_(services), access_(services.keyspace), random_(io::entropy()) {}
 
   struct Progress {
-    std::size_t done = 0;           ///< requests that have their reply
-    bool is_parked = false;         ///< the next one waits: run again after Session::wake()
-    log::Offset visible_after = 0;  ///< replies may leave when the log is acknowledgeable up to here
+    std::size_t done = 0;    ///< requests that have their reply
+    bool is_parked = false;  ///< the next one waits: run again after Session::wake()
+    log::Offset visible_after =
+        0;  ///< replies may leave when the log is acknowledgeable up to here
   };
-  /// Runs `requests` in order, all at the instant `now`. Stops early when one must wait, or when the
-  /// session closes. Borrows everything for the call.
+  /// Runs `requests` in order, all at the instant `now`. Stops early when one must wait, or when
+  /// the session closes. Borrows everything for the call.
   Progress run(Session& session, std::span<const resp::Request> requests, resp::Reply& reply,
                Millis now);
 
-  /// Runs commands read from the log: no gates, no expiry, nothing logged again. `reply` is written and
-  /// of no interest. Errors: kCorrupt if a command is unknown here or refused; those before it are done.
+  /// Runs commands read from the log: no gates, no expiry, nothing logged again. `reply` is written
+  /// and of no interest. Errors: kCorrupt if a command is unknown here or refused; those before it
+  /// are done.
   Status replay(Session& session, std::span<const resp::Request> requests, resp::Reply& reply,
                 Millis now);
 

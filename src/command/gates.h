@@ -11,8 +11,8 @@
 
 namespace diskdb::command {
 
-/// Requests up to this size are logged without reserving room first: the spare segment takes one from
-/// every thread.
+/// Requests up to this size are logged without reserving room first: the spare segment takes one
+/// from every thread.
 constexpr std::uint64_t kFrameBytesReserved = 64 * 1024;
 
 using Gate = Outcome (*)(CommandContext& cx);

@@ -1,6 +1,7 @@
-// command/row.h — a command is a row: what it is called, which words it takes, where its keys are, what it
-// may do, how it is logged, which function runs it, and what COMMAND DOCS says of it. Everything that
-// depends on a command (gates, locking, COMMAND, documentation) reads the row; nothing is said twice.
+// command/row.h — a command is a row: what it is called, which words it takes, where its keys are,
+// what it may do, how it is logged, which function runs it, and what COMMAND DOCS says of it.
+// Everything that depends on a command (gates, locking, COMMAND, documentation) reads the row;
+// nothing is said twice.
 #pragma once
 
 #include <array>
@@ -61,8 +62,8 @@ constexpr bool has(KeyUse set, KeyUse use) {
 
 struct KeySpec {
   KeyUse use;
-  int begin = 1;       ///< index of the first key, or of the number of keys
-  int last = 0;        ///< relative to `begin`; -1: the last word, -2 the one before...
+  int begin = 1;  ///< index of the first key, or of the number of keys
+  int last = 0;   ///< relative to `begin`; -1: the last word, -2 the one before...
   int step = 1;
   bool counted = false;  ///< words[begin] says how many keys follow (find_keys type keynum)
   Bytes notes = {};
@@ -115,8 +116,24 @@ constexpr bool has(Flag set, Flag flag) {
 
 /// COMMAND DOCS' groups; with the flags they give the ACL categories.
 enum class Group : std::uint8_t {
-  kGeneric, kString, kList, kSet, kSortedSet, kHash, kPubsub, kTransactions, kConnection, kServer,
-  kScripting, kHyperloglog, kCluster, kSentinel, kGeo, kStream, kBitmap, kModule,
+  kGeneric,
+  kString,
+  kList,
+  kSet,
+  kSortedSet,
+  kHash,
+  kPubsub,
+  kTransactions,
+  kConnection,
+  kServer,
+  kScripting,
+  kHyperloglog,
+  kCluster,
+  kSentinel,
+  kGeo,
+  kStream,
+  kBitmap,
+  kModule,
 };
 
 /// ACL's categories. Most follow from a row's group and flags (command/category.h).
@@ -163,17 +180,20 @@ struct Row {
   Bytes since = {};
   Bytes complexity = {};
   Bytes summary = {};
-  /// The arguments as in Redis's documentation: "key value [NX | XX] [EX seconds | KEEPTTL]". Empty: none.
+  /// The arguments as in Redis's documentation: "key value [NX | XX] [EX seconds | KEEPTTL]".
+  /// Empty: none.
   Bytes syntax = {};
   /// COMMAND's tips, comma-separated ("nondeterministic_output").
   Bytes tips = {};
-  Bytes replaced_by = {};       ///< for deprecated ones
+  Bytes replaced_by = {};  ///< for deprecated ones
   Bytes deprecated_since = {};
-  /// Of ACL, besides those that the flags imply; given where the group's is not it (KEYS is dangerous).
+  /// Of ACL, besides those that the flags imply; given where the group's is not it (KEYS is
+  /// dangerous).
   Category categories = Category::kOfGroup;
 
   constexpr bool has(Flag flag) const { return command::has(flags, flag); }
-  /// The one key's index if every request has exactly one key and it stands at a fixed place, else 0.
+  /// The one key's index if every request has exactly one key and it stands at a fixed place, else
+  /// 0.
   constexpr std::size_t single_key_index() const {
     if (keys.size() != 1 || keys[0].counted || keys[0].last != 0) return 0;
     return static_cast<std::size_t>(keys[0].begin);

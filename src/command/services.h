@@ -1,4 +1,5 @@
-// command/services.h — what server commands reach beyond keys: a few interfaces that server/ fills in.
+// command/services.h — what server commands reach beyond keys: a few interfaces that server/ fills
+// in.
 #pragma once
 
 #include <array>
@@ -24,11 +25,12 @@ struct Statistics;
 class Lifecycle {
  public:
   virtual ~Lifecycle() = default;
-  /// Asks the server to stop in good order: everything acknowledged and synced. Returns at once; the
-  /// caller's connection gets no reply.
+  /// Asks the server to stop in good order: everything acknowledged and synced. Returns at once;
+  /// the caller's connection gets no reply.
   virtual void request_shutdown() = 0;
-  /// Rebuilds the keyspace from the log alone, and exchanges it for the one in use (DEBUG LOADAOF, RELOAD).
-  /// Requires: `access` holds all shards. Errors: as the log's; the keyspace is as it was. Cost: a restart's.
+  /// Rebuilds the keyspace from the log alone, and exchanges it for the one in use (DEBUG LOADAOF,
+  /// RELOAD). Requires: `access` holds all shards. Errors: as the log's; the keyspace is as it was.
+  /// Cost: a restart's.
   virtual Status reload(keyspace::Access& access) = 0;
 };
 

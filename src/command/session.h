@@ -17,8 +17,8 @@ struct Row;
 
 enum class ReplyMode : std::uint8_t { kOn, kOff, kSkipNext, kSkipThis };
 
-/// Threads: its connection's thread, but for the atomics and what ClientRegistry's lock guards (name,
-/// lib_name, lib_version). `wake` may be called on any thread.
+/// Threads: its connection's thread, but for the atomics and what ClientRegistry's lock guards
+/// (name, lib_name, lib_version). `wake` may be called on any thread.
 class Session : public keyspace::Waker {
  public:
   /// Its connection calls this before it goes: no wake() is under way or comes afterwards.
@@ -39,11 +39,12 @@ class Session : public keyspace::Waker {
   ReplyMode reply_mode = ReplyMode::kOn;
   bool closes_after_reply = false;
   bool is_inline_request = false;  ///< the request at hand came as a line
-  bool touches_keys = true;  ///< CLIENT NO-TOUCH off
-  bool is_evictable = true;  ///< CLIENT NO-EVICT off
+  bool touches_keys = true;        ///< CLIENT NO-TOUCH off
+  bool is_evictable = true;        ///< CLIENT NO-EVICT off
   bool is_pausable = true;
 
-  // Guarded by the ClientRegistry's lock when written, since CLIENT LIST reads them from other threads.
+  // Guarded by the ClientRegistry's lock when written, since CLIENT LIST reads them from other
+  // threads.
   std::string name;
   std::string lib_name;
   std::string lib_version;
@@ -52,8 +53,8 @@ class Session : public keyspace::Waker {
   std::atomic<std::int64_t> last_active_ms{0};
   std::atomic<const Row*> last_row{nullptr};
   std::atomic<std::uint64_t> command_count{0};
-  std::atomic<std::uint64_t> input_bytes{0};        ///< waiting to be parsed
-  std::atomic<std::uint64_t> output_bytes{0};       ///< waiting to be sent
+  std::atomic<std::uint64_t> input_bytes{0};   ///< waiting to be parsed
+  std::atomic<std::uint64_t> output_bytes{0};  ///< waiting to be sent
   std::atomic<std::uint64_t> received_bytes{0};
   std::atomic<std::uint64_t> sent_bytes{0};
   std::atomic<std::uint32_t> listed_db{0};

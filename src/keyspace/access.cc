@@ -29,7 +29,8 @@ class NumberText {
 
 }  // namespace
 
-/// One change to one table: marks the shard as edited, and accounts what the table costs more or less.
+/// One change to one table: marks the shard as edited, and accounts what the table costs more or
+/// less.
 class Access::Change {
  public:
   Change(Access& access, Shard& shard, Table& table)
@@ -178,10 +179,10 @@ void Access::end_command() {
 void Access::append_part(Part part) {
   if (!parts_.empty()) {
     Part& last = parts_.back();
-    const bool continues = last.db == part.db &&
-                           (part.raw != nullptr ? last.raw != nullptr && last.raw + last.size == part.raw
-                                                : last.raw == nullptr &&
-                                                      last.offset + last.size == part.offset);
+    const bool continues =
+        last.db == part.db &&
+        (part.raw != nullptr ? last.raw != nullptr && last.raw + last.size == part.raw
+                             : last.raw == nullptr && last.offset + last.size == part.offset);
     // end_command() may have to put a MULTI between this command's effects and the one before.
     if (continues && (part.raw != nullptr || parts_.size() > command_first_part_)) {
       last.size += part.size;
@@ -212,10 +213,10 @@ bool Access::is_expired(const Record& record) const {
 
 Table::Slot* Access::find_live(Shard& shard, std::uint32_t db, const Key& key, Purpose purpose) {
   Table::Slot* slot = shard.tables[db]->find_slot(key);
-  if (slot == nullptr || !is_expired(*Table::record_in(*slot))) [[likely]] return slot;
+  if (slot == nullptr || !is_expired(*Table::record_in(*slot))) [[likely]]
+    return slot;
   // A write in progress was admitted, so its room in the log is there even if expiry rests by now.
-  if (purpose == Purpose::kWrite ||
-      !keyspace_.is_expiry_resting.load(std::memory_order_relaxed)) {
+  if (purpose == Purpose::kWrite || !keyspace_.is_expiry_resting.load(std::memory_order_relaxed)) {
     expire_now(shard, db, key, slot);
   }
   return nullptr;

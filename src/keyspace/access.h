@@ -1,13 +1,16 @@
-// keyspace/access.h — what a command may do with keys, and the one funnel through which every change goes.
+// keyspace/access.h — what a command may do with keys, and the one funnel through which every
+// change goes.
 //
-// Problem: an effect that is not logged is lost, and each of the peers forgot some (TRAPS.md 1). Here a
-// command cannot change a record except by an edit below, and each edit changes memory, accounts bytes,
-// stamps the epoch, and notes what the log must say. The log gets either
-//   - the client's own words, where replaying them gives the same result (Logged::kVerbatim: INCR, APPEND,
+// Problem: an effect that is not logged is lost, and each of the peers forgot some (TRAPS.md 1).
+// Here a command cannot change a record except by an edit below, and each edit changes memory,
+// accounts bytes, stamps the epoch, and notes what the log must say. The log gets either
+//   - the client's own words, where replaying them gives the same result (Logged::kVerbatim: INCR,
+//   APPEND,
 //     SET without a relative expiry), copied as they came; or
-//   - the edits' canonical commands (Logged::kByEffect): SET k v PXAT t, DEL k, PEXPIREAT k t, PERSIST k.
-// Lazily expired keys are always logged as DEL, in front. Frames of a run of commands are appended together
-// while all their shards are held, so the log's order is memory's order for every key.
+//   - the edits' canonical commands (Logged::kByEffect): SET k v PXAT t, DEL k, PEXPIREAT k t,
+//   PERSIST k.
+// Lazily expired keys are always logged as DEL, in front. Frames of a run of commands are appended
+// together while all their shards are held, so the log's order is memory's order for every key.
 //
 // Life of an Access, driven by the dispatcher: begin(db, now); hold shards; for each command
 // begin_command ... the command's function ... end_command; release().
@@ -50,8 +53,9 @@ class Expiry {
 /// Threads: one at a time; each network thread and each background worker has one.
 /// Invariants:
 ///   I1  A record is reached only while its shard is held.
-///   I2  Shards are waited for in ascending order only; out of order they are tried, never waited for.
-///   I3  Between the first edit and release() nothing can fail: an edit cannot be half done or unlogged.
+///   I2  Shards are waited for in ascending order only; out of order they are tried, never waited
+///   for. I3  Between the first edit and release() nothing can fail: an edit cannot be half done or
+///   unlogged.
 class Access {
  public:
   /// Borrows `keyspace` for its life.
@@ -74,13 +78,14 @@ class Access {
   void hold(Shard& shard);
   /// Takes all shards, waiting.
   void hold_all();
-  /// Lets go of one shard early, as a walk over many does (SCAN). Keeps it if it was edited: its frames are
-  /// not in the log yet. Requires: it is held, and not by hold_all().
+  /// Lets go of one shard early, as a walk over many does (SCAN). Keeps it if it was edited: its
+  /// frames are not in the log yet. Requires: it is held, and not by hold_all().
   void let_go(Shard& shard);
   bool holds_any() const { return !held_.empty() || holds_all_; }
   /// Appends the frames, notes the offset that replies must wait for, and lets go.
   void release();
-  /// The highest end offset of the shards touched since begin(): replies wait for it. After release().
+  /// The highest end offset of the shards touched since begin(): replies wait for it. After
+  /// release().
   log::Offset visible_after() const { return visible_after_; }
 
   /// `words` is the request, `raw` its RESP bytes if it came so. Borrows both until release().
@@ -106,20 +111,22 @@ class Access {
 
   // ---- The funnel. Everything below changes the keyspace and logs it.
 
-  /// From now on this command logs by effect (or verbatim), whatever its row says. Requires: no edit yet.
+  /// From now on this command logs by effect (or verbatim), whatever its row says. Requires: no
+  /// edit yet.
   void log_by_effect();
   void log_verbatim();
 
-  /// The key holds this string from now on, whatever it held before: as an integer if it spells one.
+  /// The key holds this string from now on, whatever it held before: as an integer if it spells
+  /// one.
   void set_string(const Key& key, Bytes value, Expiry expiry = Expiry::none());
   /// As set_string, but kept as text in any case: what INCRBYFLOAT leaves.
   void set_text(const Key& key, Bytes value, Expiry expiry = Expiry::none());
   void set_integer(const Key& key, std::int64_t value, Expiry expiry = Expiry::none());
   /// As set_string, taking the bytes over by reference.
   void set_shared(const Key& key, SharedBytes value, Expiry expiry = Expiry::none());
-  /// The string at `key`, resized to `size` bytes for the caller to change in place: created if absent, an
-  /// integer turned into text, new bytes zero. The expiry stays. Borrowed until the next call.
-  /// Requires: Logged::kVerbatim; the key is absent or a string.
+  /// The string at `key`, resized to `size` bytes for the caller to change in place: created if
+  /// absent, an integer turned into text, new bytes zero. The expiry stays. Borrowed until the next
+  /// call. Requires: Logged::kVerbatim; the key is absent or a string.
   char* edit_string(const Key& key, std::size_t size);
   /// False if there was nothing.
   bool erase(const Key& key) { return erase(db_, key); }
@@ -131,7 +138,8 @@ class Access {
   /// The value of `from`, with its expiry, moves to `to`, replacing what was there.
   /// Requires: `from` exists, from != to.
   void rename(const Key& from, const Key& to);
-  /// A copy of `from`'s value and expiry replaces whatever is at `to` in `to_db`. Requires: `from` exists.
+  /// A copy of `from`'s value and expiry replaces whatever is at `to` in `to_db`. Requires: `from`
+  /// exists.
   void copy(const Key& from, std::uint32_t to_db, const Key& to);
   /// Requires: `key` exists here and not in `to_db`.
   void move(const Key& key, std::uint32_t to_db);
@@ -190,7 +198,7 @@ class Access {
   bool has_edited_ = false;
   bool is_replaying_ = false;
   bool is_logging_ = false;
-  std::size_t effect_count_ = 0;       ///< of the current command
+  std::size_t effect_count_ = 0;  ///< of the current command
   std::size_t command_first_part_ = 0;
   std::uint64_t edit_count_ = 0;
   std::int64_t bytes_delta_ = 0;

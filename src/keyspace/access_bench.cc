@@ -1,5 +1,5 @@
-// keyspace/access_bench.cc — what the hot tier itself costs: a million keys of 16 bytes, values of 128, taken in
-// groups of 16 as the dispatcher does, without parsing, replies and log.
+// keyspace/access_bench.cc — what the hot tier itself costs: a million keys of 16 bytes, values of
+// 128, taken in groups of 16 as the dispatcher does, without parsing, replies and log.
 #include <benchmark/benchmark.h>
 
 #include <string>

@@ -17,7 +17,8 @@ struct Key {
   std::uint32_t slot = 0;  ///< CRC16 of the key or of its {hash tag}, modulo kSlotCount
 };
 
-/// The part of a key that decides its slot: between the first '{' and the next '}' if anything is there.
+/// The part of a key that decides its slot: between the first '{' and the next '}' if anything is
+/// there.
 Bytes hash_tag(Bytes key);
 
 std::uint32_t slot_of(Bytes key);

@@ -53,7 +53,8 @@ class Keyspace {
   }
   void account(std::int64_t bytes) { allocated_bytes_.fetch_add(bytes, std::memory_order_relaxed); }
 
-  /// While set, expired keys are answered as absent but not deleted (writes are refused, clients paused).
+  /// While set, expired keys are answered as absent but not deleted (writes are refused, clients
+  /// paused).
   std::atomic<bool> is_expiry_resting{false};
   /// During replay the log decides what expired, no clock does.
   std::atomic<bool> is_replaying{false};

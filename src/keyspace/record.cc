@@ -98,7 +98,8 @@ Record* Record::create_shared(const Key& key, SharedBytes value) {
 
 void Record::destroy(Record* record) {
   record->drop_shared_value();
-  if ((record->flags_ & kLongKey) != 0) SharedBytes::from_word(record->word_at(record->key_offset()));
+  if ((record->flags_ & kLongKey) != 0)
+    SharedBytes::from_word(record->word_at(record->key_offset()));
   record->~Record();
   std::free(record);
 }
@@ -118,12 +119,14 @@ void Record::drop_shared_value() {
 }
 
 Bytes Record::key() const {
-  if ((flags_ & kLongKey) != 0) [[unlikely]] return view_of_word(word_at(key_offset()));
+  if ((flags_ & kLongKey) != 0) [[unlikely]]
+    return view_of_word(word_at(key_offset()));
   return {body() + key_offset(), key_size_};
 }
 
 StringView Record::string() const {
-  if (encoding() == Encoding::kInteger) return {.is_integer = true, .integer = integer(), .bytes = {}};
+  if (encoding() == Encoding::kInteger)
+    return {.is_integer = true, .integer = integer(), .bytes = {}};
   return {.is_integer = false, .integer = 0, .bytes = value_bytes()};
 }
 
@@ -173,8 +176,9 @@ std::size_t Record::allocated_bytes() const {
   return bytes;
 }
 
-// Expiry, key and value lie one behind the other, so whether the record stays or moves, key and value
-// travel as one run. A record that would use less than half of its allocation moves to a smaller one.
+// Expiry, key and value lie one behind the other, so whether the record stays or moves, key and
+// value travel as one run. A record that would use less than half of its allocation moves to a
+// smaller one.
 Record* Record::reshape(Record* record, bool has_expiry, std::size_t value_size) {
   const std::size_t key_offset = has_expiry ? 8 : 0;
   const std::size_t body_bytes = key_offset + record->key_size_ + value_size;

@@ -1,10 +1,12 @@
 // keyspace/record.h — a resident key: header, expiry if any, key and small value in one allocation.
 //
-//     | header 16 B | expiry 8 B, if any | key | value: 8-byte integer, bytes, or a SharedBytes reference |
+//     | header 16 B | expiry 8 B, if any | key | value: 8-byte integer, bytes, or a SharedBytes
+//     reference |
 //
-// Integers are kept as such, so that INCR changes eight bytes in place. Values above kInlineBytesMax, and
-// keys above kInlineKeyBytesMax, live in SharedBytes of their own. A record is moved, never copied, when it
-// outgrows its allocation; its table is told the new address by whoever asked (Table::replace).
+// Integers are kept as such, so that INCR changes eight bytes in place. Values above
+// kInlineBytesMax, and keys above kInlineKeyBytesMax, live in SharedBytes of their own. A record is
+// moved, never copied, when it outgrows its allocation; its table is told the new address by
+// whoever asked (Table::replace).
 #pragma once
 
 #include <cstdint>
@@ -72,9 +74,9 @@ class Record {
   /// Requires: type() == kString.
   StringView string() const;
   std::size_t string_length() const;
-  std::int64_t integer() const;      ///< Requires: encoding() == kInteger.
+  std::int64_t integer() const;  ///< Requires: encoding() == kInteger.
   void set_integer(std::int64_t value);
-  Bytes value_bytes() const;          ///< Requires: kInline or kShared.
+  Bytes value_bytes() const;   ///< Requires: kInline or kShared.
   SharedBytes shared() const;  ///< One more holder of the value. Requires: kShared.
 
   bool has_expiry() const { return (flags_ & kHasExpiry) != 0; }

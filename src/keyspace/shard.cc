@@ -7,7 +7,8 @@
 namespace diskdb::keyspace {
 namespace {
 
-constexpr int kSpinCount = 256;  // some microseconds: longer than a group of plain commands holds a shard
+constexpr int kSpinCount =
+    256;  // some microseconds: longer than a group of plain commands holds a shard
 
 void relax() {
 #if defined(__x86_64__)
@@ -47,8 +48,8 @@ void ShardLock::forget(Waker& waker) {
   std::erase(parked_, &waker);
 }
 
-// Called with the mutex held, so that forget() returns only when no call is under way. A shard taken again
-// in between wakes its new waiters early; they find it held and park again.
+// Called with the mutex held, so that forget() returns only when no call is under way. A shard
+// taken again in between wakes its new waiters early; they find it held and park again.
 void ShardLock::wake_parked() {
   const std::lock_guard guard(parked_mutex_);
   for (Waker* waker : parked_) waker->wake();

@@ -1,5 +1,5 @@
-// keyspace/shard.h — one of the parts the keyspace is cut into, by cluster slot: a lock, and under it a
-// table of resident keys for each database.
+// keyspace/shard.h — one of the parts the keyspace is cut into, by cluster slot: a lock, and under
+// it a table of resident keys for each database.
 #pragma once
 
 #include <atomic>
@@ -13,15 +13,17 @@
 
 namespace diskdb::keyspace {
 
-/// Whoever parked on a shard: called once when the shard may be free, on any thread; must not block.
+/// Whoever parked on a shard: called once when the shard may be free, on any thread; must not
+/// block.
 class Waker {
  public:
   virtual ~Waker() = default;
   virtual void wake() = 0;
 };
 
-/// The shard's mutual exclusion. Holders are expected to leave within microseconds, so it spins a little;
-/// a network thread that still finds it held parks its connection instead of sleeping (DESIGN.md D1).
+/// The shard's mutual exclusion. Holders are expected to leave within microseconds, so it spins a
+/// little; a network thread that still finds it held parks its connection instead of sleeping
+/// (DESIGN.md D1).
 ///
 /// Threads: thread-safe. Cost: 12-15 ns for lock and unlock, uncontended.
 class ShardLock {
@@ -36,9 +38,11 @@ class ShardLock {
   /// Waits as long as it takes. For background threads and for holders of lower shards.
   void lock();
   void unlock() {
-    if (state_.exchange(0, std::memory_order_release) != kHeld) [[unlikely]] wake_parked();
+    if (state_.exchange(0, std::memory_order_release) != kHeld) [[unlikely]]
+      wake_parked();
   }
-  /// Wakes `waker` once after the current holder has left. False: nobody holds the lock now, try again.
+  /// Wakes `waker` once after the current holder has left. False: nobody holds the lock now, try
+  /// again.
   bool park(Waker& waker);
   /// Takes `waker` out; it is not called afterwards.
   void forget(Waker& waker);
@@ -57,8 +61,9 @@ class ShardLock {
 /// Threads: everything but `lock` is guarded by it.
 struct alignas(64) Shard {
   ShardLock lock;
-  log::Offset last_offset = 0;  ///< end of the shard's last frame in the log: what its readers wait for
-  bool is_edited = false;       ///< by the current holder, since it took the lock
+  log::Offset last_offset =
+      0;                   ///< end of the shard's last frame in the log: what its readers wait for
+  bool is_edited = false;  ///< by the current holder, since it took the lock
   std::uint32_t index = 0;
   std::vector<std::unique_ptr<Table>> tables;  ///< by database
 };

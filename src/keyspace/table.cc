@@ -223,7 +223,8 @@ void Table::find_expired(std::size_t* cursor, std::size_t buckets_max, Millis no
     sweep_earliest_ = {INT64_MAX};
     sweep_next_ = 0;
   }
-  // Not so after SWAPDB, say: then the buckets before the cursor have been looked at in another table.
+  // Not so after SWAPDB, say: then the buckets before the cursor have been looked at in another
+  // table.
   const bool is_whole = *cursor == sweep_next_;
   for (; buckets_max > 0 && *cursor < bucket_count_; --buckets_max, ++*cursor) {
     for (const Bucket* b = &bucket(*cursor); b != nullptr; b = b->overflow) {
@@ -248,7 +249,8 @@ void Table::find_expired(std::size_t* cursor, std::size_t buckets_max, Millis no
 
 const Record* Table::random_record(std::uint64_t random) const {
   ASSERT(count_ > 0);
-  // Buckets are about equally full: from a random one on, the first that has a record, and one of those.
+  // Buckets are about equally full: from a random one on, the first that has a record, and one of
+  // those.
   std::size_t index = (random >> 8) % bucket_count_;
   while (bucket(index).slots[0] == 0) index = (index + 1) % bucket_count_;
   std::size_t chain_count = 0;
@@ -280,9 +282,9 @@ void Table::verify_invariants() const {
         ASSERT(!has_ended);  // I2
         const Record* record = record_in(slot);
         const Key key = key_of(record);
-        ASSERT(bucket_index(key.hash) == i);       // I1
-        ASSERT(Table::record_in(*find_slot(key)) == record);  // I1
-        ASSERT(((slot & kExpiryMark) != 0) == record->has_expiry());           // I4
+        ASSERT(bucket_index(key.hash) == i);                                     // I1
+        ASSERT(Table::record_in(*find_slot(key)) == record);                     // I1
+        ASSERT(((slot & kExpiryMark) != 0) == record->has_expiry());             // I4
         if (record->has_expiry()) ASSERT(record->expiry() >= earliest_expiry_);  // I5
         expiring += record->has_expiry() ? 1 : 0;
         bytes += record->allocated_bytes();

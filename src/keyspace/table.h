@@ -1,15 +1,16 @@
 // keyspace/table.h — the resident keys of one database in one shard: a linear hash table.
 //
-// Problem: a table that doubles stalls (or needs two tables at once) and its load swings by a factor of
-// two. Linear hashing splits one bucket for every few insertions, in a fixed order, and joins one again for
-// deletions: no rehash ever, constant load. Bucket i of n holds the hashes whose low bits are i: with
-// L = floor(log2 n), L + 1 bits if that names an existing bucket, else L bits. Source: Litwin, VLDB 1980.
+// Problem: a table that doubles stalls (or needs two tables at once) and its load swings by a
+// factor of two. Linear hashing splits one bucket for every few insertions, in a fixed order, and
+// joins one again for deletions: no rehash ever, constant load. Bucket i of n holds the hashes
+// whose low bits are i: with L = floor(log2 n), L + 1 bits if that names an existing bucket, else L
+// bits. Source: Litwin, VLDB 1980.
 //
-// A bucket is one cache line: seven slots and an overflow link. A slot is a record's address with 16 bits
-// of tag above it, so that a miss rarely touches a record.
+// A bucket is one cache line: seven slots and an overflow link. A slot is a record's address with
+// 16 bits of tag above it, so that a miss rarely touches a record.
 //
-// SCAN order is the bit-reversed hash: in it every bucket, at any size of the table, is one contiguous
-// range, so a cursor (a position in that order) survives growth and shrinking.
+// SCAN order is the bit-reversed hash: in it every bucket, at any size of the table, is one
+// contiguous range, so a cursor (a position in that order) survives growth and shrinking.
 #pragma once
 
 #include <cstddef>
@@ -33,8 +34,8 @@ std::uint64_t scan_position(std::uint64_t hash);
 ///   I1  count_ records, each in the bucket its hash names, each key once.
 ///   I2  Slots of a bucket chain are filled without holes.
 ///   I3  record_bytes_ is the sum of allocated_bytes() of all records.
-///   I4  expiring_count_ records have an expiry; their slots, and only theirs, carry the expiry mark.
-///   I5  No record expires before earliest_expiry_.
+///   I4  expiring_count_ records have an expiry; their slots, and only theirs, carry the expiry
+///   mark. I5  No record expires before earliest_expiry_.
 class Table {
  public:
   /// For a shard of `slots_per_shard` cluster slots (a power of two).
@@ -56,8 +57,8 @@ class Table {
 
   /// Requires: no record has this key. Owns `record`, whose key is `key`, from now on.
   void insert(const Key& key, Record* record);
-  /// `slot` now holds `record`, which grew out of the record there; `bytes_before` was its cost before the
-  /// edit, `had_expiry` whether it had one.
+  /// `slot` now holds `record`, which grew out of the record there; `bytes_before` was its cost
+  /// before the edit, `had_expiry` whether it had one.
   void replace(Slot* slot, Record* record, std::size_t bytes_before, bool had_expiry);
   /// Takes the record out and hands it to the caller. Requires: `slot` came from find_slot(key).
   Record* extract(const Key& key, Slot* slot);
@@ -76,9 +77,9 @@ class Table {
   void prefetch_bucket(const Key& key) const;
   void prefetch_record(const Key& key) const;
 
-  /// Calls visit(record) for the records of cluster slot `slot` in one bucket, that of SCAN position
-  /// `position`, which stand at or behind it. Returns the position to go on from, or kScanEnd. `visit` must
-  /// not change the table.
+  /// Calls visit(record) for the records of cluster slot `slot` in one bucket, that of SCAN
+  /// position `position`, which stand at or behind it. Returns the position to go on from, or
+  /// kScanEnd. `visit` must not change the table.
   template <typename Visit>
   std::uint64_t scan_step(std::uint32_t slot, std::uint64_t position, Visit visit) const;
   static constexpr std::uint64_t kScanEnd = 1ULL << kScanHashBits;
@@ -87,9 +88,10 @@ class Table {
   template <typename Visit>
   void for_each(Visit visit) const;
 
-  /// Looks for expired records from bucket `*cursor` on, `buckets_max` at most, advancing `*cursor` (0 again
-  /// at the end). Appends them to `expired`, borrowed; the caller erases them. A sweep from 0 to the end
-  /// without gap renews earliest_expiry(), whatever else happens to the table meanwhile.
+  /// Looks for expired records from bucket `*cursor` on, `buckets_max` at most, advancing `*cursor`
+  /// (0 again at the end). Appends them to `expired`, borrowed; the caller erases them. A sweep
+  /// from 0 to the end without gap renews earliest_expiry(), whatever else happens to the table
+  /// meanwhile.
   void find_expired(std::size_t* cursor, std::size_t buckets_max, Millis now,
                     std::vector<const Record*>* expired);
   /// A random record. Requires: count() > 0. `random`: uniform 64 bits.
@@ -147,7 +149,8 @@ class Table {
 };
 
 template <typename Visit>
-std::uint64_t Table::scan_step(std::uint32_t slot_wanted, std::uint64_t position, Visit visit) const {
+std::uint64_t Table::scan_step(std::uint32_t slot_wanted, std::uint64_t position,
+                               Visit visit) const {
   if (count_ == 0) return kScanEnd;
   const std::size_t index = bucket_index(scan_position(position));
   for (const Bucket* b = &bucket(index); b != nullptr; b = b->overflow) {

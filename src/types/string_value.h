@@ -14,8 +14,8 @@
 
 namespace diskdb::types {
 
-/// Does Redis keep the value in one of its compact forms, "int" or "embstr"? Whatever may edit a string in
-/// place takes these apart first, even if in the end it changes nothing.
+/// Does Redis keep the value in one of its compact forms, "int" or "embstr"? Whatever may edit a
+/// string in place takes these apart first, even if in the end it changes nothing.
 bool is_compact(const keyspace::Record& record);
 
 /// The text of a string value. Borrows `record`, or `scratch`, which it is printed to if it is an
