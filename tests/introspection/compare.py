@@ -2,8 +2,8 @@
 """Compares what DiskDB says of its commands with what Debian's Redis 7.0 says of the same ones.
 
 COMMAND INFO: arity, flags, first and last key and step, ACL categories, tips, key specs. COMMAND DOCS: group, since, doc
-flags and the tree of arguments; summaries and complexities are said in words of our own. Commands that only one of the two has are not compared. A difference
-passes if differences.txt gives its reason; a reason without a difference fails.
+flags and the tree of arguments; summaries and complexities are said in words of our own. Commands that only one of
+the two has are not compared. A difference passes if differences.txt gives its reason; a reason without a difference fails.
 """
 
 import argparse

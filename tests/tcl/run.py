@@ -6,6 +6,7 @@ that no longer fails is a failure too. At least 300 tests must be ok (of the sta
 """
 
 import argparse
+import random
 import re
 import subprocess
 import sys
@@ -38,7 +39,8 @@ def load_known_failures():
 def run_unit(unit, server, folder, timeout):
     """The suite's output for one unit, as (kind, name, details) results."""
     command = ["tclsh", "tests/test_helper.tcl", "--host", "127.0.0.1", "--port", str(server.port), "--durable",
-               "--timeout", str(timeout), "--single", unit]
+               "--timeout", str(timeout), "--single", unit,
+               "--baseport", str(random.randrange(20000, 30000))]  # another run beside this one has its own
     try:
         done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=5 * timeout)
@@ -64,7 +66,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     servers.add_binary_argument(parser)
     parser.add_argument("--unit", action="append", help="only these units, as unit/type/string (default: the nine of them)")
-    parser.add_argument("--timeout", type=int, default=120, help="seconds without progress that end a unit (default: %(default)s)")
+    parser.add_argument("--timeout", type=int, default=120,
+                        help="seconds without progress that end a unit (default: %(default)s)")
     parser.add_argument("--deadline", type=int, default=1200, help="seconds until the test gives up (default: %(default)s)")
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
