@@ -41,7 +41,7 @@ def test_ioredis(server, report):
     if not (folder / "node_modules" / "ioredis").exists():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "package.json").write_text(json.dumps({"private": True}))
-        done = run("npm", "install", "--no-audit", "--no-fund", "--silent", IOREDIS, cwd=folder, seconds=300)
+        done = run("npm", "install", "--no-audit", "--no-fund", "--loglevel=error", IOREDIS, cwd=folder, seconds=300)
         if done.returncode:
             report.skip("ioredis", f"npm could not install {IOREDIS}: {done.stderr[-300:]}")
             return
