@@ -136,11 +136,25 @@ bool SegmentedLog::hand_over() {
 }
 
 void SegmentedLog::write_round() {
-  if (backlog_.empty()) backlog_ = queue_.take();
+  // What found no room before goes first, and then what was appended meanwhile: its owners wait,
+  // and were told nothing but that the writer is blocked.
+  const bool has_old = !backlog_.empty();
+  if (!has_old) backlog_ = queue_.take();
+  if (!write_backlog() || !has_old) return;
+  backlog_ = queue_.take();
+  write_backlog();
+}
+
+// False: the rest has to wait for room.
+bool SegmentedLog::write_backlog() {
   while (!backlog_.empty()) {
-    if (is_poisoned()) return queue_.give_back(backlog_.take());
-    if (!write_batch()) return;
+    if (is_poisoned()) {
+      queue_.give_back(backlog_.take());
+      return true;
+    }
+    if (!write_batch()) return false;
   }
+  return true;
 }
 
 /// One batch, one call. False: no room, or the log is poisoned.

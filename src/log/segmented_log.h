@@ -72,6 +72,7 @@ class SegmentedLog final : public Log {
 
   // The writer; all but announce() require the role.
   void write_round();
+  bool write_backlog();
   bool write_batch();
   bool make_fit(std::uint64_t payload_bytes);
   ChunkList gather_batch();
