@@ -23,6 +23,12 @@ bool reads_server_state(const Row& row) {
 
 std::size_t words_of_name(const Row& row) { return row.name.find(' ') == Bytes::npos ? 1 : 2; }
 
+/// What a refusal says: the command's own words, or its row's. Borrows `cx`.
+Bytes error_text(const CommandContext& cx, Outcome outcome) {
+  return outcome.refusal() == Refusal::kWritten ? Bytes(cx.refusal_text)
+                                                : refusal_text(outcome.refusal());
+}
+
 bool may_write(const Row& row) { return row.has(Flag::kWrite) || row.has(Flag::kMayReplicate); }
 
 }  // namespace
@@ -230,8 +236,7 @@ void Dispatcher::park_on(Session& session, keyspace::Shard& shard) {
 void Dispatcher::answer_refusal(CommandContext& cx, Outcome outcome, RowCounter counter) {
   RowCounters& counters = services_.statistics.rows[services_.table.index_of(cx.row)];
   (counters.*counter).fetch_add(1, std::memory_order_relaxed);
-  const Bytes text = outcome.refusal() == Refusal::kWritten ? Bytes(cx.refusal_text)
-                                                            : refusal_text(outcome.refusal());
+  const Bytes text = error_text(cx, outcome);
   services_.statistics.count_error(text);
   cx.reply.error(text);
 }
@@ -314,8 +319,7 @@ Status Dispatcher::replay_alone(Session& session, std::span<const Bytes> words, 
 Status Dispatcher::replay_one(CommandContext& cx) {
   const Outcome outcome = call(cx, {}, words_of_name(cx.row));
   if (outcome.ok()) return Status::okay();
-  const Bytes text = outcome.refusal() == Refusal::kWritten ? Bytes(cx.refusal_text)
-                                                            : refusal_text(outcome.refusal());
+  const Bytes text = error_text(cx, outcome);
   access_.release();
   return {Code::kCorrupt, "the log holds a command that is refused: " + std::string(cx.row.name) +
                               ": " + std::string(text)};
