@@ -97,6 +97,21 @@ TEST_P(AnyDisk, TellsMissingFromExisting) {
   open("a", OpenMode::kWrite);
 }
 
+TEST_P(AnyDisk, AHardLinkIsASecondNameOfTheSameFile) {
+  auto file = open("a", OpenMode::kCreate);
+  ASSERT_TRUE(write(*file, 0, "before").ok());
+  ASSERT_TRUE(disk_->hard_link(folder_ + "/a", folder_ + "/b").ok());
+  ASSERT_TRUE(write(*file, 6, ", after").ok());
+  EXPECT_EQ(disk_->link_count(folder_ + "/a").value(), 2U);
+  EXPECT_EQ(disk_->hard_link(folder_ + "/a", folder_ + "/b").error().code, Code::kIo);
+  EXPECT_EQ(disk_->hard_link(folder_ + "/c", folder_ + "/d").error().code, Code::kNotFound);
+  ASSERT_TRUE(disk_->remove(folder_ + "/a").ok());
+  EXPECT_EQ(read_all(*open("b", OpenMode::kRead)), "before, after");
+  EXPECT_EQ(disk_->link_count(folder_ + "/b").value(), 1U);
+  EXPECT_EQ(disk_->file_size(folder_ + "/b").value(), 13U);
+  EXPECT_EQ(disk_->file_size(folder_ + "/a").error().code, Code::kNotFound);
+}
+
 TEST_P(AnyDisk, ListsRenamesAndRemoves) {
   ASSERT_TRUE(write(*open("b", OpenMode::kCreate), 0, "of b").ok());
   open("c", OpenMode::kCreate);
@@ -160,6 +175,25 @@ TEST(SimDisk, LosesUnsyncedNamesAndSizes) {
     outcomes.insert(outcome);
   }
   EXPECT_EQ(outcomes, (std::set<std::string>{"/d/a:100", "/d/a:50", "/d/b:100", "/d/b:50"}));
+}
+
+TEST(SimDisk, AHardLinkIsDurableAfterItsFoldersSync) {
+  std::set<std::string> outcomes;
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    SimDisk disk(seed);
+    ASSERT_TRUE(disk.make_folder("/d").ok());
+    auto file = disk.open("/d/a", OpenMode::kCreate);
+    ASSERT_TRUE(disk.hard_link("/d/a", "/d/b").ok());
+    ASSERT_TRUE(disk.sync_folder("/d").ok());
+    ASSERT_TRUE(disk.hard_link("/d/a", "/d/c").ok());
+    disk.lose_unsynced();
+    std::string outcome;
+    for (const std::string& path : disk.paths()) {
+      outcome += path + ":" + std::to_string(disk.link_count(path).value()) + " ";
+    }
+    outcomes.insert(outcome);
+  }
+  EXPECT_EQ(outcomes, (std::set<std::string>{"/d/a:2 /d/b:2 ", "/d/a:3 /d/b:3 /d/c:3 "}));
 }
 
 TEST(SimDisk, AFailedSyncMayLoseBlocksForGood) {

@@ -65,6 +65,11 @@ class Disk {
   virtual Status remove(const std::string& path) = 0;
   /// Makes creations, renames and removals in `folder` survive power loss.
   virtual Status sync_folder(const std::string& folder) = 0;
+  /// Gives the file a second name (a hard link). Durable only after sync_folder of `to`'s folder.
+  /// Errors: kNotFound; kIo, also if `to` exists or the file system knows no links.
+  virtual Status hard_link(const std::string& from, const std::string& to) = 0;
+  /// Errors: kNotFound, kIo.
+  virtual Result<std::uint64_t> file_size(const std::string& path) = 0;
   /// How many names (hard links) the file has.
   virtual Result<std::uint64_t> link_count(const std::string& path) = 0;
   /// Errors: kBusy when another process holds it.

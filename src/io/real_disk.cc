@@ -204,6 +204,17 @@ Status RealDisk::sync_folder(const std::string& folder) {
   return status;
 }
 
+Status RealDisk::hard_link(const std::string& from, const std::string& to) {
+  if (::link(from.c_str(), to.c_str()) != 0) return failure("link", from);
+  return Status::okay();
+}
+
+Result<std::uint64_t> RealDisk::file_size(const std::string& path) {
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0) return failure("stat", path);
+  return static_cast<std::uint64_t>(facts.st_size);
+}
+
 Result<std::uint64_t> RealDisk::link_count(const std::string& path) {
   struct stat facts {};
   if (::stat(path.c_str(), &facts) != 0) return failure("stat", path);

@@ -207,6 +207,28 @@ Status SimDisk::sync_folder(const std::string& folder) {
   return Status::okay();
 }
 
+Status SimDisk::hard_link(const std::string& from, const std::string& to) {
+  const std::lock_guard guard(m_);
+  if (next_call() == Fate::kFails) return failed("link", from);
+  const auto found = names_.find(from);
+  if (found == names_.end()) return Error{Code::kNotFound, "link " + from + ": no such file"};
+  if (names_.count(to) != 0) return Error{Code::kIo, "link " + from + ": " + to + " exists"};
+  if (folders_.count(folder_of(to)) == 0)
+    return Error{Code::kNotFound, "link " + to + ": no folder"};
+  const std::shared_ptr<Inode> inode = found->second;
+  change_names({folder_of(to), {{to, inode}}});
+  ++inode->links;
+  return Status::okay();
+}
+
+Result<std::uint64_t> SimDisk::file_size(const std::string& path) {
+  const std::lock_guard guard(m_);
+  if (next_call() == Fate::kFails) return failed("stat", path);
+  const auto found = names_.find(path);
+  if (found == names_.end()) return {Code::kNotFound, "stat " + path + ": no such file"};
+  return static_cast<std::uint64_t>(found->second->live.size());
+}
+
 Result<std::uint64_t> SimDisk::link_count(const std::string& path) {
   const std::lock_guard guard(m_);
   if (next_call() == Fate::kFails) return failed("stat", path);

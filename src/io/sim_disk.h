@@ -37,6 +37,8 @@ class SimDisk final : public Disk {
   Status rename(const std::string& from, const std::string& to) override;
   Status remove(const std::string& path) override;
   Status sync_folder(const std::string& folder) override;
+  Status hard_link(const std::string& from, const std::string& to) override;
+  Result<std::uint64_t> file_size(const std::string& path) override;
   Result<std::uint64_t> link_count(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
 
