@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/number.h"
+#include "base/reached.h"
 #include "resp/encode.h"
 
 namespace diskdb::keyspace {
@@ -29,12 +30,16 @@ class NumberText {
 
 }  // namespace
 
-/// One change to one table: marks the shard as edited, and accounts what the table costs more or
-/// less.
+/// One change to one table: accounts what the table costs more or less, and what of it is dirty.
 class Access::Change {
  public:
-  Change(Access& access, Shard& shard, Table& table)
-      : access_(access), table_(table), bytes_before_(table.allocated_bytes()) {
+  Change(Access& access, Table& table)
+      : access_(access),
+        table_(table),
+        bytes_before_(table.allocated_bytes()),
+        dirty_before_(table.dirty_bytes()) {}
+  /// An edit: the shard's readers wait for its frame.
+  Change(Access& access, Shard& shard, Table& table) : Change(access, table) {
     shard.is_edited = true;
   }
   Change(const Change&) = delete;
@@ -42,6 +47,13 @@ class Access::Change {
   ~Change() {
     access_.bytes_delta_ += static_cast<std::int64_t>(table_.allocated_bytes()) -
                             static_cast<std::int64_t>(bytes_before_);
+    access_.dirty_delta_ +=
+        static_cast<std::int64_t>(table_.dirty_bytes()) - static_cast<std::int64_t>(dirty_before_);
+  }
+  /// What every edit does first with the entry it changes or deletes.
+  void prepare(const Key& key, Table::Slot* slot) const {
+    const Keyspace& keyspace = access_.keyspace_;
+    table_.prepare_change(key, slot, keyspace.cut_epoch(), keyspace.ingested_epoch());
   }
   void stamp(Record* record) const {
     record->set_epoch(access_.keyspace_.epoch());
@@ -52,6 +64,7 @@ class Access::Change {
   Access& access_;
   Table& table_;
   std::size_t bytes_before_;
+  std::size_t dirty_before_;
 };
 
 // ---- Holding
@@ -61,6 +74,7 @@ void Access::begin(std::uint32_t db, Millis now) {
   db_ = db;
   now_ = now;
   visible_after_ = 0;
+  known_absent_.clear();
   is_replaying_ = keyspace_.is_replaying.load(std::memory_order_relaxed);
   is_logging_ = keyspace_.log() != nullptr && !is_replaying_;
 }
@@ -135,6 +149,7 @@ void Access::release() {
   held_.clear();
   holds_all_ = false;
   if (bytes_delta_ != 0) keyspace_.account(std::exchange(bytes_delta_, 0));
+  if (dirty_delta_ != 0) keyspace_.account_dirty(std::exchange(dirty_delta_, 0));
   if (hits_ != 0) {
     keyspace_.hit_count.fetch_add(std::exchange(hits_, 0), std::memory_order_relaxed);
   }
@@ -211,9 +226,19 @@ bool Access::is_expired(const Record& record) const {
   return record.has_expiry() && !is_replaying_ && record.expiry() <= now_;
 }
 
+// The key's entry, live or a tombstone, brought in from the store if need be.
+Table::Slot* Access::find_entry(Shard& shard, std::uint32_t db, const Key& key) {
+  Table& table = *shard.tables[db];
+  Table::Slot* slot = table.find_slot(key);
+  if (slot == nullptr && table.cold_count() != 0) [[unlikely]]
+    return load_in_place(db, key);
+  return slot;
+}
+
 Table::Slot* Access::find_live(Shard& shard, std::uint32_t db, const Key& key, Purpose purpose) {
-  Table::Slot* slot = shard.tables[db]->find_slot(key);
-  if (slot == nullptr || !is_expired(*Table::record_in(*slot))) [[likely]]
+  Table::Slot* slot = find_entry(shard, db, key);
+  if (slot == nullptr || Table::is_gone(*slot)) return nullptr;
+  if (!is_expired(*Table::record_in(*slot))) [[likely]]
     return slot;
   // A write in progress was admitted, so its room in the log is there even if expiry rests by now.
   if (purpose == Purpose::kWrite || !keyspace_.is_expiry_resting.load(std::memory_order_relaxed)) {
@@ -223,12 +248,99 @@ Table::Slot* Access::find_live(Shard& shard, std::uint32_t db, const Key& key, P
 }
 
 void Access::expire_now(Shard& shard, std::uint32_t db, const Key& key, Table::Slot* slot) {
+  const Bytes words[] = {"DEL", key.bytes};
+  append_encoded(db, words);
+  drop(shard, *shard.tables[db], key, slot);
+  keyspace_.expired_key_count.fetch_add(1, std::memory_order_relaxed);
+}
+
+// ---- Memory and store
+
+bool Access::is_known(std::uint32_t db, const Key& key) const {
+  const Table& table = *keyspace_.shard_of(key.slot).tables[db];
+  if (table.cold_count() == 0) [[likely]]
+    return true;
+  if (table.find_slot(key) != nullptr) return true;
+  const KnownAbsent absent{.hash = key.hash, .db = db, .slot = key.slot};
+  if (std::ranges::find(known_absent_, absent) != known_absent_.end()) return true;
+  const auto load = table.loads().find(key.bytes);
+  return load != table.loads().end() && load->second.is_done;
+}
+
+Result<bool> Access::load(std::uint32_t db, const Key& key, store::Reach reach) {
+  if (is_known(db, key)) return true;
+  Shard& shard = held_shard_of(key);
   Table& table = *shard.tables[db];
+  store::encode_record_key(
+      {.generation = table.generation(), .slot = key.slot, .position = scan_position(key.hash)},
+      key.bytes, &stored_key_);
+  TRY_LET(const store::Presence presence,
+          keyspace_.store()->get(stored_key_, reach, &stored_value_));
+  if (presence == store::Presence::kUnknown) return false;
+  if (presence == store::Presence::kFound) {
+    TRY(install(table, key, stored_value_));
+  } else {
+    known_absent_.push_back({.hash = key.hash, .db = db, .slot = key.slot});
+  }
+  finish_load(table, key.bytes);
+  return true;
+}
+
+Status Access::finish(Shard& shard, Table& table, const Key& key, std::uint64_t ticket,
+                      std::optional<Bytes> stored) {
+  ASSERT_SLOW(&keyspace_.shard_of(key.slot) == &shard);
+  const auto load = table.loads().find(key.bytes);
+  if (load == table.loads().end() || load->second.ticket != ticket || load->second.is_done) {
+    REACHED("access: a load was overtaken");
+    return {};
+  }
+  Status status;
+  if (stored && table.find_slot(key) == nullptr) status = install(table, key, *stored);
+  finish_load(table, key.bytes);
+  return status;
+}
+
+Status Access::install(Table& table, const Key& key, Bytes stored) {
+  TRY_LET(Record * record, record_of(key, stored, keyspace_.ingested_epoch()));
+  const Change change(*this, table);
+  record->set_accessed_at(access_seconds(now_));
+  table.install(key, record);
+  keyspace_.load_count.fetch_add(1, std::memory_order_relaxed);
+  return {};
+}
+
+Table::Slot* Access::load_in_place(std::uint32_t db, const Key& key) {
+  const Result<bool> loaded = load(db, key, store::Reach::kDisk);
+  if (!loaded.ok()) {
+    ASSERT(keyspace_.on_unreadable);
+    keyspace_.on_unreadable(loaded.status());
+  }
+  return keyspace_.shard_of(key.slot).tables[db]->find_slot(key);
+}
+
+bool Access::evict(Shard& shard, std::uint32_t db, const Key& key) {
+  Table& table = *shard.tables[db];
+  Table::Slot* slot = table.find_slot(key);
+  if (slot == nullptr || Table::is_gone(*slot) || Table::is_dirty(*slot)) return false;
+  if (Table::record_in(*slot)->epoch() > keyspace_.ingested_epoch()) return false;
+  if (table.loads().contains(key.bytes)) return false;
+  const Change change(*this, table);
+  table.evict(key, slot);
+  keyspace_.eviction_count.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+bool Access::expire_cold(std::uint32_t db, const Key& key, Millis when) {
+  Shard& shard = held_shard_of(key);
+  Table& table = *shard.tables[db];
+  if (table.cold_count() == 0 || table.find_slot(key) != nullptr) return false;
   const Change change(*this, shard, table);
   const Bytes words[] = {"DEL", key.bytes};
   append_encoded(db, words);
-  table.erase(key, slot);
+  table.erase_cold(key, when, keyspace_.epoch());
+  finish_load(table, key.bytes);
   keyspace_.expired_key_count.fetch_add(1, std::memory_order_relaxed);
+  return true;
 }
 
 const Record* Access::find(std::uint32_t db, const Key& key) {
@@ -254,7 +366,8 @@ const Record* Access::peek(const Key& key) {
 }
 
 const Record* Access::peek_expired(std::uint32_t db, const Key& key) {
-  return held_shard_of(key).tables[db]->find(key);
+  const Table::Slot* slot = find_entry(held_shard_of(key), db, key);
+  return slot == nullptr || Table::is_gone(*slot) ? nullptr : Table::record_in(*slot);
 }
 
 // ---- The funnel
@@ -289,31 +402,59 @@ void Access::emit_set(const Key& key, const Record& record) {
   }
 }
 
+// Replaces the entry's record, live or a tombstone's, by what `edit` makes of it.
+template <typename Edit>
+Record* Access::change(Shard& shard, Table& table, const Key& key, Table::Slot* slot, Edit edit) {
+  const Change change(*this, shard, table);
+  change.prepare(key, slot);
+  const Table::Before before = Table::before(*slot);
+  Record* record = edit(Table::record_in(*slot));
+  change.stamp(record);
+  table.replace(key, slot, record, before);
+  return record;
+}
+
+// Deletes a live key; nothing is logged here.
+void Access::drop(Shard& shard, Table& table, const Key& key, Table::Slot* slot) {
+  const Change change(*this, shard, table);
+  change.prepare(key, slot);
+  table.erase(key, slot, keyspace_.epoch());
+}
+
+// `record` is what the key holds from now on, whatever it held; nothing is logged here.
+void Access::place(Shard& shard, Table& table, const Key& key, Record* record) {
+  if (Table::Slot* slot = table.find_slot(key); slot != nullptr) {
+    change(shard, table, key, slot, [&](Record* old) {
+      record = Record::with_memory_of(record, *old);
+      Record::destroy(old);
+      return record;
+    });
+    return;
+  }
+  const Change change(*this, shard, table);
+  change.stamp(record);
+  table.insert(key, record);
+}
+
 template <typename Create, typename Overwrite>
 void Access::put(const Key& key, Expiry expiry, Create create, Overwrite overwrite) {
   Shard& shard = held_shard_of(key);
   Table& table = *shard.tables[db_];
   Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite);
-  const Change change(*this, shard, table);
+  if (slot == nullptr && table.gone_count() != 0) slot = table.find_slot(key);  // its tombstone
   Record* record;
   if (slot == nullptr) {
     record = create();
     if (expiry.is_at()) record = Record::with_expiry(record, expiry.when());
-    change.stamp(record);
-    table.insert(key, record);
+    place(shard, table, key, record);
   } else {
-    record = Table::record_in(*slot);
-    const std::size_t bytes_before = record->allocated_bytes();
-    const bool had_expiry = record->has_expiry();
-    record = overwrite(record);
-    record->set_raw(false);
-    if (expiry.is_at()) {
-      record = Record::with_expiry(record, expiry.when());
-    } else if (had_expiry && !expiry.is_keep()) {
-      record = Record::with_expiry(record, std::nullopt);
-    }
-    change.stamp(record);
-    table.replace(slot, record, bytes_before, had_expiry);
+    record = change(shard, table, key, slot, [&](Record* edited) {
+      edited = overwrite(edited);
+      edited->set_raw(false);
+      if (expiry.is_at()) return Record::with_expiry(edited, expiry.when());
+      if (edited->has_expiry() && !expiry.is_keep()) return Record::with_expiry(edited, {});
+      return edited;
+    });
   }
   emit_set(key, *record);
 }
@@ -348,20 +489,14 @@ char* Access::edit_string(const Key& key, std::size_t size) {
   ASSERT(logged_ == Logged::kVerbatim);
   Shard& shard = held_shard_of(key);
   Table& table = *shard.tables[db_];
-  Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite);
-  const Change change(*this, shard, table);
-  if (slot == nullptr) {
-    table.insert(key, Record::create(key, {}));
-    slot = table.find_slot(key);
+  if (find_live(shard, db_, key, Purpose::kWrite) == nullptr) {
+    place(shard, table, key, Record::create(key, {}));
   }
-  Record* record = Table::record_in(*slot);
-  ASSERT(record->type() == Type::kString);
-  const std::size_t bytes_before = record->allocated_bytes();
-  const bool had_expiry = record->has_expiry();
   char* bytes = nullptr;
-  record = Record::with_writable(record, size, &bytes);
-  change.stamp(record);
-  table.replace(slot, record, bytes_before, had_expiry);
+  change(shard, table, key, table.find_slot(key), [&](Record* record) {
+    ASSERT(record->type() == Type::kString);
+    return Record::with_writable(record, size, &bytes);
+  });
   emit(db_, {});
   return bytes;
 }
@@ -370,106 +505,71 @@ bool Access::erase(std::uint32_t db, const Key& key) {
   Shard& shard = held_shard_of(key);
   Table::Slot* slot = find_live(shard, db, key, Purpose::kWrite);
   if (slot == nullptr) return false;
-  const Change change(*this, shard, *shard.tables[db]);
   emit(db, {"DEL", key.bytes});
-  shard.tables[db]->erase(key, slot);
+  drop(shard, *shard.tables[db], key, slot);
   return true;
 }
 
 void Access::set_expiry(const Key& key, Millis when) {
   Shard& shard = held_shard_of(key);
-  Table& table = *shard.tables[db_];
   Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite);
   ASSERT(slot != nullptr);
-  const Change change(*this, shard, table);
-  Record* record = Table::record_in(*slot);
-  const std::size_t bytes_before = record->allocated_bytes();
-  const bool had_expiry = record->has_expiry();
-  record = Record::with_expiry(record, when);
-  change.stamp(record);
-  table.replace(slot, record, bytes_before, had_expiry);
+  change(shard, *shard.tables[db_], key, slot,
+         [&](Record* record) { return Record::with_expiry(record, when); });
   emit(db_, {"PEXPIREAT", key.bytes, NumberText(when.count)});
 }
 
 bool Access::clear_expiry(const Key& key) {
   Shard& shard = held_shard_of(key);
-  Table& table = *shard.tables[db_];
   Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite);
   if (slot == nullptr || !Table::record_in(*slot)->has_expiry()) return false;
-  const Change change(*this, shard, table);
-  Record* record = Table::record_in(*slot);
-  const std::size_t bytes_before = record->allocated_bytes();
-  record = Record::with_expiry(record, std::nullopt);
-  change.stamp(record);
-  table.replace(slot, record, bytes_before, true);
+  change(shard, *shard.tables[db_], key, slot,
+         [](Record* record) { return Record::with_expiry(record, std::nullopt); });
   emit(db_, {"PERSIST", key.bytes});
   return true;
 }
 
 void Access::rename(const Key& from, const Key& to) {
   Shard& source_shard = held_shard_of(from);
-  Table& source = *source_shard.tables[db_];
+  Shard& target_shard = held_shard_of(to);
+  find_entry(target_shard, db_, to);  // what the store has of it must be known
   Table::Slot* slot = find_live(source_shard, db_, from, Purpose::kWrite);
   ASSERT(slot != nullptr && from.bytes != to.bytes);
-  Shard& target_shard = held_shard_of(to);
-  Table& target = *target_shard.tables[db_];
-  // Two changes on one table would count each other's bytes: they follow one another.
-  Record* record = nullptr;
-  {
-    const Change change(*this, source_shard, source);
-    record = source.extract(from, slot);
-  }
-  const Change change(*this, target_shard, target);
-  Record* renamed = Record::copy_as(to, *record);
-  Record::destroy(record);
-  if (Table::Slot* old = target.find_slot(to)) target.erase(to, old);
-  change.stamp(renamed);
-  target.insert(to, renamed);
+  Record* renamed = Record::copy_as(to, *Table::record_in(*slot));
+  drop(source_shard, *source_shard.tables[db_], from, slot);
+  place(target_shard, *target_shard.tables[db_], to, renamed);
   emit(db_, {"RENAME", from.bytes, to.bytes});
 }
 
 void Access::copy(const Key& from, std::uint32_t to_db, const Key& to) {
   Shard& source_shard = held_shard_of(from);
+  Shard& target_shard = held_shard_of(to);
+  find_entry(target_shard, to_db, to);
   Table::Slot* slot = find_live(source_shard, db_, from, Purpose::kWrite);
   ASSERT(slot != nullptr);
   Record* copied = Record::copy_as(to, *Table::record_in(*slot));
-  Shard& target_shard = held_shard_of(to);
-  Table& target = *target_shard.tables[to_db];
-  const Change change(*this, target_shard, target);
-  if (Table::Slot* old = target.find_slot(to)) target.erase(to, old);
-  change.stamp(copied);
-  target.insert(to, copied);
+  place(target_shard, *target_shard.tables[to_db], to, copied);
   emit(db_, {"COPY", from.bytes, to.bytes, "DB", NumberText(to_db), "REPLACE"});
 }
 
 void Access::move(const Key& key, std::uint32_t to_db) {
   ASSERT(to_db != db_);
   Shard& shard = held_shard_of(key);
-  Table& source = *shard.tables[db_];
+  find_live(shard, to_db, key, Purpose::kWrite);  // deletes it if it has expired
   Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite);
   ASSERT(slot != nullptr);
-  Table& target = *shard.tables[to_db];
-  if (Table::Slot* expired = target.find_slot(key)) expire_now(shard, to_db, key, expired);
-  const Change leaving(*this, shard, source);
-  const Change arriving(*this, shard, target);
-  Record* record = source.extract(key, slot);
-  arriving.stamp(record);
-  target.insert(key, record);
+  Record* moved = Record::copy_as(key, *Table::record_in(*slot));
+  drop(shard, *shard.tables[db_], key, slot);
+  place(shard, *shard.tables[to_db], key, moved);
   emit(db_, {"MOVE", key.bytes, NumberText(to_db)});
 }
 
 void Access::flush(std::optional<std::uint32_t> db) {
   ASSERT(holds_all_);
-  for (Shard& shard : keyspace_.shards()) {
-    for (std::uint32_t i = 0; i < keyspace_.database_count(); ++i) {
-      if (db && *db != i) continue;
-      std::unique_ptr<Table>& table = shard.tables[i];
-      shard.is_edited = true;
-      if (table->allocated_bytes() == 0) continue;
-      bytes_delta_ -= static_cast<std::int64_t>(table->allocated_bytes());
-      keyspace_.detach(std::exchange(table, keyspace_.make_table()));
-    }
+  for (std::uint32_t i = 0; i < keyspace_.database_count(); ++i) {
+    if (!db || *db == i) keyspace_.drop_database(i);
   }
+  for (Shard& shard : keyspace_.shards()) shard.is_edited = true;
   if (db) {
     ASSERT(*db == db_);
     emit(db_, {"FLUSHDB"});
@@ -480,24 +580,9 @@ void Access::flush(std::optional<std::uint32_t> db) {
 
 void Access::swap(std::uint32_t a, std::uint32_t b) {
   ASSERT(holds_all_);
-  for (Shard& shard : keyspace_.shards()) {
-    std::swap(shard.tables[a], shard.tables[b]);
-    shard.is_edited = true;
-  }
+  keyspace_.swap_databases(a, b);
+  for (Shard& shard : keyspace_.shards()) shard.is_edited = true;
   emit(db_, {"SWAPDB", NumberText(a), NumberText(b)});
-}
-
-void Access::exchange_all(Keyspace& other) {
-  ASSERT(holds_all_ && other.shards().size() == keyspace_.shards().size());
-  ASSERT(other.database_count() == keyspace_.database_count());
-  for (Shard& shard : keyspace_.shards()) {
-    shard.is_edited = true;
-    std::swap(shard.tables, other.shards()[shard.index].tables);
-  }
-  const auto difference = static_cast<std::int64_t>(other.allocated_bytes()) -
-                          static_cast<std::int64_t>(keyspace_.allocated_bytes());
-  keyspace_.account(difference);
-  other.account(-difference);
 }
 
 std::size_t Access::expire_some(Shard& shard, std::uint32_t db, std::size_t* cursor,
@@ -521,8 +606,8 @@ DatabaseStats Access::database_stats(std::uint32_t db) {
   ASSERT(holds_all_);
   DatabaseStats stats;
   for (Shard& shard : keyspace_.shards()) {
-    stats.keys += shard.tables[db]->count();
-    stats.expiring += shard.tables[db]->expiring_count();
+    stats.keys += shard.tables[db]->key_count();
+    stats.expiring += shard.tables[db]->expiring_key_count();
   }
   return stats;
 }

@@ -19,11 +19,13 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/refusal.h"
 #include "base/units.h"
+#include "keyspace/footprint.h"
 #include "keyspace/keyspace.h"
 #include "resp/output.h"
 
@@ -97,6 +99,21 @@ class Access {
   /// Edits so far, of all commands (Redis's "dirty").
   std::uint64_t edit_count() const { return edit_count_; }
 
+  // ---- What is in memory: the dispatcher's part. A command that meets a cold key nobody brought
+  // in loads it in place, holding its shards.
+
+  /// Is all that is to be known of the key in memory? Cost: little, while all keys of its table
+  /// are.
+  bool is_known(std::uint32_t db, const Key& key) const;
+  /// Brings what the store has of the key into memory; with Reach::kMemory only if that needs no
+  /// I/O. False: it would. Requires: the key's shard is held. Errors: as Store::get.
+  Result<bool> load(std::uint32_t db, const Key& key, store::Reach reach);
+  /// Installs what a loader has found, if the load with `ticket` still waits for it, and tells its
+  /// holders. `stored`: nothing if the store has no such key. Requires: `shard`, in which `table`
+  /// is, is held. Errors: kCorrupt; the load is done all the same.
+  Status finish(Shard& shard, Table& table, const Key& key, std::uint64_t ticket,
+                std::optional<Bytes> stored);
+
   // ---- Reading. Null is absent or expired. Records are valid until the next edit of the same key.
 
   const Record* find(const Key& key) { return find(db_, key); }
@@ -105,7 +122,7 @@ class Access {
   Answer<const Record*> find(const Key& key, Type type);
   /// As find, but does not refresh the access time (OBJECT, TYPE, TTL...).
   const Record* peek(const Key& key);
-  /// Also finds what has expired; changes nothing (DEBUG, SCAN).
+  /// Also finds what has expired; changes nothing (DEBUG).
   const Record* peek_expired(std::uint32_t db, const Key& key);
   bool is_expired(const Record& record) const;
 
@@ -147,13 +164,17 @@ class Access {
   void flush(std::optional<std::uint32_t> db);
   /// Exchanges two databases. Requires: all shards held.
   void swap(std::uint32_t a, std::uint32_t b);
-  /// Takes all tables of `other`, of the same options, and gives it ours; nothing is logged.
-  /// Requires: all shards held, and nobody uses `other`.
-  void exchange_all(Keyspace& other);
   /// Deletes expired keys of a held shard: at most `buckets_max` buckets from `*cursor` on.
   /// Returns how many keys it deleted.
   std::size_t expire_some(Shard& shard, std::uint32_t db, std::size_t* cursor,
                           std::size_t buckets_max);
+  /// Deletes a cold key unread, whose stored expiry `when` has come. False: it is not cold.
+  /// Requires: its shard is held; the store had an expiry entry for it at the last ingested
+  /// checkpoint.
+  bool expire_cold(std::uint32_t db, const Key& key, Millis when);
+  /// Drops a clean value from memory; the key is cold then. False: it is not clean, or somebody
+  /// waits for it. Nothing is logged. Requires: its shard is held.
+  bool evict(Shard& shard, std::uint32_t db, const Key& key);
 
   // ---- The whole keyspace. Requires: all shards held, where not said otherwise.
 
@@ -174,8 +195,15 @@ class Access {
 
   Shard& held_shard_of(const Key& key);
   enum class Purpose : std::uint8_t { kRead, kWrite };
+  Table::Slot* find_entry(Shard& shard, std::uint32_t db, const Key& key);
   Table::Slot* find_live(Shard& shard, std::uint32_t db, const Key& key, Purpose purpose);
+  Table::Slot* load_in_place(std::uint32_t db, const Key& key);
+  Status install(Table& table, const Key& key, Bytes stored);
   void expire_now(Shard& shard, std::uint32_t db, const Key& key, Table::Slot* slot);
+  template <typename Edit>
+  Record* change(Shard& shard, Table& table, const Key& key, Table::Slot* slot, Edit edit);
+  void drop(Shard& shard, Table& table, const Key& key, Table::Slot* slot);
+  void place(Shard& shard, Table& table, const Key& key, Record* record);
   template <typename Create, typename Overwrite>
   void put(const Key& key, Expiry expiry, Create create, Overwrite overwrite);
   void emit(std::uint32_t db, std::initializer_list<Bytes> words);
@@ -202,6 +230,7 @@ class Access {
   std::size_t command_first_part_ = 0;
   std::uint64_t edit_count_ = 0;
   std::int64_t bytes_delta_ = 0;
+  std::int64_t dirty_delta_ = 0;
   std::uint64_t hits_ = 0;
   std::uint64_t misses_ = 0;
 
@@ -209,6 +238,16 @@ class Access {
   resp::StringOutput effects_;
   std::vector<Bytes> frame_;  ///< scratch for release()
   std::vector<const Record*> expired_;
+  /// Keys that the store was found not to have since begin(), by hash, database and slot.
+  struct KnownAbsent {
+    std::uint64_t hash;
+    std::uint32_t db;
+    std::uint32_t slot;
+    friend bool operator==(const KnownAbsent&, const KnownAbsent&) = default;
+  };
+  std::vector<KnownAbsent> known_absent_;
+  std::string stored_key_;    ///< scratch of load()
+  std::string stored_value_;  ///< likewise
 };
 
 }  // namespace diskdb::keyspace

@@ -32,6 +32,7 @@ class FrameRecorder : public log::Log {
     return end_;
   }
 
+  log::Position position() const override { return {.offset = appended(), .db = 0}; }
   void write_pending() override {}
   log::Offset acknowledgeable() const override { return appended(); }
   void await(log::Listener& listener, log::Offset) override { listener.log_advanced(); }

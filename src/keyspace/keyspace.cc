@@ -1,9 +1,11 @@
 #include "keyspace/keyspace.h"
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
 #include "base/assert.h"
+#include "keyspace/footprint.h"
 
 namespace diskdb::keyspace {
 namespace {
@@ -13,28 +15,32 @@ constexpr std::size_t kFreedRecordsPerStep = 8192;
 
 }  // namespace
 
-Keyspace::Keyspace(const Options& options, log::Log* log)
+Keyspace::Keyspace(const Options& options, log::Log* log, store::Store* store)
     : options_(options),
       log_(log),
+      store_(store),
       shard_shift_(static_cast<unsigned>(std::countr_zero(kSlotCount / options.shard_count))),
       shards_(std::make_unique<Shard[]>(options.shard_count)) {
   ASSERT(std::has_single_bit(options.shard_count) && options.shard_count <= kSlotCount);
   ASSERT(options.database_count > 0);
+  for (std::uint32_t db = 0; db < options.database_count; ++db) {
+    generations_.push_back(next_generation_++);
+  }
   for (std::uint32_t i = 0; i < options.shard_count; ++i) {
     shards_[i].index = i;
-    for (std::uint32_t db = 0; db < options.database_count; ++db) {
-      shards_[i].tables.push_back(make_table());
+    for (const store::Generation generation : generations_) {
+      shards_[i].tables.push_back(make_table(generation));
     }
   }
 }
 
 Keyspace::~Keyspace() = default;
 
-std::unique_ptr<Table> Keyspace::make_table() const {
-  return std::make_unique<Table>(options_.hash_seed, slots_per_shard());
+std::shared_ptr<Table> Keyspace::make_table(store::Generation generation) const {
+  return std::make_shared<Table>(options_.hash_seed, slots_per_shard(), generation);
 }
 
-void Keyspace::detach(std::unique_ptr<Table> table) {
+void Keyspace::detach(std::shared_ptr<Table> table) {
   const std::lock_guard lock(detached_mutex_);
   detached_.push_back(std::move(table));
 }
@@ -42,7 +48,7 @@ void Keyspace::detach(std::unique_ptr<Table> table) {
 bool Keyspace::free_detached() {
   std::size_t freed_count = 0;
   while (freed_count < kFreedRecordsPerStep) {
-    std::unique_ptr<Table> table;  // freed with the lock released
+    std::shared_ptr<Table> table;  // freed with the lock released, or by the checkpoint that has it
     {
       const std::lock_guard lock(detached_mutex_);
       if (detached_.empty()) return false;
@@ -52,6 +58,119 @@ bool Keyspace::free_detached() {
     freed_count += table->count() + 1;
   }
   return true;
+}
+
+// ---- Checkpoints
+
+Cut Keyspace::cut(const log::Position& position, Millis clock) {
+  ASSERT(cut_epoch() == 0);
+  Cut cut;
+  cut.epoch = epoch_++;
+  ASSERT(epoch_ != 0);
+  cut.marker = {.offset = position.offset,
+                .selected_db = position.db,
+                .clock = clock,
+                .hash_seed = options_.hash_seed,
+                .next_generation = next_generation_,
+                .next_object = 1,
+                .databases = {}};
+  std::vector<std::uint32_t> dbs(options_.database_count);
+  for (std::uint32_t db = 0; db < dbs.size(); ++db) dbs[db] = db;
+  std::ranges::sort(dbs, {}, [this](std::uint32_t db) { return generations_[db]; });
+  for (const std::uint32_t db : dbs) {
+    store::Marker::Database database{.db = db, .generation = generations_[db], .slots = {}};
+    for (Shard& shard : shards()) {
+      const std::shared_ptr<Table>& table = shard.tables[db];
+      if (table->dirty_bytes() != 0) cut.parts.push_back({&shard, table});
+      if (table->key_count() == 0) continue;
+      const std::uint32_t first = shard.index * slots_per_shard();
+      for (std::uint32_t slot = first; slot < first + slots_per_shard(); ++slot) {
+        const auto keys = static_cast<std::uint32_t>(table->count_of_slot(slot));
+        const auto expiring = static_cast<std::uint32_t>(table->expiring_count_of_slot(slot));
+        if (keys != 0) database.slots.push_back({slot, keys, expiring});
+      }
+    }
+    if (!cut.parts.empty() && cut.parts.back().table->generation() == database.generation) {
+      stored_.insert(database.generation);
+    }
+    if (!database.slots.empty()) cut.marker.databases.push_back(std::move(database));
+  }
+  std::ranges::sort(cut.marker.databases, {}, &store::Marker::Database::db);
+  cut.dropped.assign(dropped_.begin(), dropped_.end());
+  cut_epoch_.store(cut.epoch, std::memory_order_relaxed);
+  return cut;
+}
+
+void Keyspace::settle(const Cut& cut) {
+  ingested_epoch_.store(cut.epoch, std::memory_order_release);
+  for (Shard& shard : shards()) shard.lock.lock();
+  for (const store::Generation generation : cut.dropped) {
+    dropped_.erase(generation);
+    stored_.erase(generation);
+  }
+  for (Shard& shard : shards()) shard.lock.unlock();
+}
+
+void Keyspace::restore(const store::Marker& marker) {
+  ASSERT(marker.hash_seed == options_.hash_seed);
+  next_generation_ = marker.next_generation;
+  for (std::uint32_t db = 0; db < options_.database_count; ++db) {
+    const auto known = std::ranges::find(marker.databases, db, &store::Marker::Database::db);
+    const bool is_stored = known != marker.databases.end();
+    const store::Generation generation = is_stored ? known->generation : next_generation_++;
+    generations_[db] = generation;
+    for (Shard& shard : shards()) shard.tables[db] = make_table(generation);
+    if (!is_stored) continue;
+    stored_.insert(generation);
+    for (const store::SlotCount& count : known->slots) {
+      shard_of(count.slot).tables[db]->add_cold(count);
+    }
+  }
+}
+
+void Keyspace::restore_like(const Keyspace& other, const store::Marker& marker) {
+  restore(marker);
+  epoch_ = other.epoch_;
+  ingested_epoch_.store(other.ingested_epoch(), std::memory_order_relaxed);
+}
+
+void Keyspace::drop_database(std::uint32_t db) {
+  const bool is_empty = std::ranges::all_of(shards(), [db](const Shard& shard) {
+    return shard.tables[db]->allocated_bytes() == 0 && shard.tables[db]->key_count() == 0;
+  });
+  if (is_empty) return;
+  const store::Generation old = std::exchange(generations_[db], next_generation_++);
+  if (stored_.contains(old)) dropped_.insert(old);
+  for (Shard& shard : shards()) {
+    std::shared_ptr<Table> table = std::exchange(shard.tables[db], make_table(generations_[db]));
+    finish_all_loads(*table);
+    account(-static_cast<std::int64_t>(table->allocated_bytes()));
+    account_dirty(-static_cast<std::int64_t>(table->dirty_bytes()));
+    if (table->allocated_bytes() != 0) detach(std::move(table));
+  }
+}
+
+void Keyspace::swap_databases(std::uint32_t a, std::uint32_t b) {
+  for (Shard& shard : shards()) std::swap(shard.tables[a], shard.tables[b]);
+  std::swap(generations_[a], generations_[b]);
+}
+
+void Keyspace::exchange(Keyspace& other) {
+  ASSERT(other.options_.shard_count == options_.shard_count);
+  ASSERT(other.options_.database_count == options_.database_count);
+  ASSERT(other.epoch_ == epoch_ && cut_epoch() == 0);
+  for (Shard& shard : shards()) {
+    for (const auto& table : shard.tables) finish_all_loads(*table);
+    std::swap(shard.tables, other.shards()[shard.index].tables);
+  }
+  std::swap(generations_, other.generations_);
+  std::swap(stored_, other.stored_);
+  std::swap(dropped_, other.dropped_);
+  next_generation_ = std::max(next_generation_, other.next_generation_);
+  const auto bytes = other.allocated_bytes_.exchange(allocated_bytes_.load());
+  allocated_bytes_.store(bytes);
+  const auto dirty = other.dirty_bytes_.exchange(dirty_bytes_.load());
+  dirty_bytes_.store(dirty);
 }
 
 }  // namespace diskdb::keyspace

@@ -4,14 +4,18 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
 #include "io/clock.h"
 #include "keyspace/shard.h"
 #include "log/log.h"
+#include "store/store.h"
 
 namespace diskdb::keyspace {
 
@@ -19,6 +23,19 @@ struct Options {
   std::uint32_t shard_count = 1024;  ///< a power of two, at most kSlotCount
   std::uint32_t database_count = 16;
   std::uint64_t hash_seed = 0;
+};
+
+/// What a checkpoint begins with: everything, as of one instant.
+struct Cut {
+  std::uint32_t epoch = 0;  ///< of the changes it takes, and of older ones
+  store::Marker marker;
+  /// Tables with anything to take, by generation, then by shard.
+  struct Part {
+    Shard* shard;
+    std::shared_ptr<Table> table;
+  };
+  std::vector<Part> parts;
+  std::vector<store::Generation> dropped;  ///< ascending: all that the store has of them goes
 };
 
 /// Figures of the whole keyspace, for INFO and the memory gate.
@@ -30,13 +47,16 @@ struct DatabaseStats {
 /// Threads: thread-safe where not said otherwise.
 class Keyspace {
  public:
-  /// Borrows `log` for its life; null for the memory engine.
-  Keyspace(const Options& options, log::Log* log);
+  /// Borrows `log` and `store` for its life; null for the memory engine.
+  Keyspace(const Options& options, log::Log* log, store::Store* store = nullptr);
   ~Keyspace();
 
   std::uint32_t database_count() const { return options_.database_count; }
   std::uint64_t hash_seed() const { return options_.hash_seed; }
   log::Log* log() const { return log_; }
+  /// Once replay is over. Requires: nobody uses the keyspace yet.
+  void attach_log(log::Log& log) { log_ = &log; }
+  store::Store* store() const { return store_; }
   /// The log's end, for replies from state that no shard guards.
   log::Offset log_end() const { return log_ == nullptr ? 0 : log_->appended(); }
 
@@ -44,8 +64,53 @@ class Keyspace {
   Shard& shard_of(std::uint32_t slot) { return shards_[slot >> shard_shift_]; }
   std::uint32_t slots_per_shard() const { return 1U << shard_shift_; }
 
-  /// The epoch that changes are stamped with; a checkpoint's cut will bump it.
+  // ---- Epochs (DESIGN.md D4). A change is stamped with epoch(); a checkpoint takes what is at
+  // most cut_epoch(); what is not dirty and at most ingested_epoch() is in the store: clean.
+
+  /// Requires: any shard held.
   std::uint32_t epoch() const { return epoch_; }
+  /// Of the checkpoint that is walking; 0: none is.
+  std::uint32_t cut_epoch() const { return cut_epoch_.load(std::memory_order_relaxed); }
+  std::uint32_t ingested_epoch() const { return ingested_epoch_.load(std::memory_order_acquire); }
+
+  /// Begins a checkpoint at `position`: later changes belong to the next. Requires: all shards
+  /// held, and none is under way.
+  Cut cut(const log::Position& position, Millis clock);
+  /// Its walk is over, to the end or given up.
+  void end_walk() { cut_epoch_.store(0, std::memory_order_relaxed); }
+  /// It is in the store.
+  void settle(const Cut& cut);
+  /// Starts from what the store holds. Requires: empty and unused.
+  void restore(const store::Marker& marker);
+  /// Starts from the same checkpoint as `other`, in its epoch. Requires: empty and unused.
+  void restore_like(const Keyspace& other, const store::Marker& marker);
+
+  /// The generation of a database's tables. Requires: any shard held.
+  store::Generation generation(std::uint32_t db) const { return generations_[db]; }
+  /// Gives `db` new, empty tables, if it has any keys. Requires: all shards held.
+  void drop_database(std::uint32_t db);
+  /// Requires: all shards held.
+  void swap_databases(std::uint32_t a, std::uint32_t b);
+  /// Takes everything from `other`, of the same options, and gives it ours. Requires: all shards
+  /// held, no checkpoint under way, and nobody uses `other`.
+  void exchange(Keyspace& other);
+
+  /// A number that no load had before.
+  std::uint64_t next_ticket() { return next_ticket_.fetch_add(1, std::memory_order_relaxed); }
+
+  /// What changed and no checkpoint has taken, in bytes (relaxed).
+  std::uint64_t dirty_bytes() const {
+    return static_cast<std::uint64_t>(dirty_bytes_.load(std::memory_order_relaxed));
+  }
+  void account_dirty(std::int64_t bytes) {
+    dirty_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  }
+  /// What the checkpoint under way has taken, which must stay in memory until it is ingested.
+  std::uint64_t unsettled_bytes() const { return unsettled_bytes_.load(std::memory_order_relaxed); }
+  void account_unsettled(std::uint64_t bytes) {
+    unsettled_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  }
+  void forget_unsettled() { unsettled_bytes_.store(0, std::memory_order_relaxed); }
 
   /// What keys and values cost: the sum over shards, kept as edits go by (relaxed).
   std::uint64_t allocated_bytes() const {
@@ -61,25 +126,45 @@ class Keyspace {
   /// DEBUG SET-ACTIVE-EXPIRE.
   std::atomic<bool> is_active_expiry_on{true};
 
-  std::unique_ptr<Table> make_table() const;
-  /// Tables that left the keyspace wait here until free_detached().
-  void detach(std::unique_ptr<Table> table);
   /// Frees detached tables for about a millisecond; true if some are left. For a background thread.
   bool free_detached();
 
+  /// Called when the store cannot be read in the midst of a command, where nothing can be refused
+  /// any more: the process must end, and the next start replays. Set before the keyspace is used.
+  std::function<void(const Status&)> on_unreadable;
+
   std::atomic<std::uint64_t> expired_key_count{0};
+  std::atomic<std::uint64_t> load_count{0};             ///< keys that came from the store
+  std::atomic<std::uint64_t> eviction_count{0};         ///< clean values that left memory
+  std::atomic<std::uint64_t> policy_deletion_count{0};  ///< keys that a maxmemory policy deleted
   std::atomic<std::uint64_t> hit_count{0};
   std::atomic<std::uint64_t> miss_count{0};
 
  private:
+  std::shared_ptr<Table> make_table(store::Generation generation) const;
+  /// Tables that left the keyspace wait here until free_detached().
+  void detach(std::shared_ptr<Table> table);
+
   Options options_;
   log::Log* log_;
+  store::Store* store_;
   unsigned shard_shift_;
   std::unique_ptr<Shard[]> shards_;
-  std::uint32_t epoch_ = 1;
+  // Written with all shards held.
+  std::uint32_t epoch_ = 2;
+  std::vector<store::Generation> generations_;  ///< by database
+  store::Generation next_generation_ = 1;
+  std::set<store::Generation> stored_;   ///< that the store, or a checkpoint under way, may have
+  std::set<store::Generation> dropped_;  ///< of them, those that are to go
+
+  std::atomic<std::uint32_t> cut_epoch_{0};
+  std::atomic<std::uint32_t> ingested_epoch_{1};
+  std::atomic<std::uint64_t> next_ticket_{1};
   std::atomic<std::int64_t> allocated_bytes_{0};
+  std::atomic<std::int64_t> dirty_bytes_{0};
+  std::atomic<std::uint64_t> unsettled_bytes_{0};
   std::mutex detached_mutex_;
-  std::vector<std::unique_ptr<Table>> detached_;  // guarded by detached_mutex_
+  std::vector<std::shared_ptr<Table>> detached_;  // guarded by detached_mutex_
 };
 
 }  // namespace diskdb::keyspace

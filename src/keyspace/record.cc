@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kWordBytes = sizeof(std::uintptr_t);
 constexpr std::size_t kGrowthBytesMax = 1024 * 1024;
+constexpr std::int64_t kNoExpiry = INT64_MIN;
 
 /// The allocator's size class for `bytes`: what it would hand out anyway is capacity.
 std::size_t size_class(std::size_t bytes) {
@@ -49,6 +50,7 @@ void Record::take_header(const Record& other) {
   flags_ = other.flags_;
   type_ = other.type_;
   encoding_ = other.encoding_;
+  frequency_ = other.frequency_;
 }
 
 Record* Record::allocate(std::size_t body_bytes) {
@@ -67,7 +69,7 @@ Record* Record::create_bare(const Key& key, Encoding encoding, std::size_t value
   Record* record = allocate(key_size + value_size);
   record->key_size_ = static_cast<std::uint16_t>(key_size);
   record->value_size_ = static_cast<std::uint16_t>(value_size);
-  record->encoding_ = static_cast<std::uint8_t>(encoding);
+  record->encoding_ = static_cast<std::uint8_t>(encoding) & 15;
   if (is_long) {
     record->set_flag(kLongKey, true);
     record->set_word_at(0, SharedBytes::copy_of(key.bytes).release_word());
@@ -176,28 +178,42 @@ std::size_t Record::allocated_bytes() const {
   return bytes;
 }
 
-// Expiry, key and value lie one behind the other, so whether the record stays or moves, key and
-// value travel as one run. A record that would use less than half of its allocation moves to a
-// smaller one.
-Record* Record::reshape(Record* record, bool has_expiry, std::size_t value_size) {
-  const std::size_t key_offset = has_expiry ? 8 : 0;
-  const std::size_t body_bytes = key_offset + record->key_size_ + value_size;
+// Whether the record stays or moves, key and value travel as one run; what stands before them is
+// written anew. A record that would use less than half of its allocation moves to a smaller one.
+Record* Record::reshape(Record* record, bool has_expiry, bool has_stored_expiries,
+                        std::size_t value_size) {
+  const std::size_t prefix =
+      (has_expiry ? 8 : 0) + (has_stored_expiries ? kStoredExpiriesBytes : 0);
+  const std::size_t body_bytes = prefix + record->key_size_ + value_size;
   const std::size_t run_bytes =
       record->key_size_ + std::min<std::size_t>(record->value_size_, value_size);
   const bool fits = body_bytes <= record->capacity_ &&
                     (sizeof(Record) + body_bytes) * 2 >= sizeof(Record) + record->capacity_;
+  const bool has_same_prefix = prefix == record->key_offset();
+  if (fits && has_same_prefix) {
+    record->value_size_ = static_cast<std::uint16_t>(value_size);
+    return record;
+  }
+  char before[8 + kStoredExpiriesBytes];  // the prefix as it was
+  std::memcpy(before, record->body(), record->key_offset());
+  const std::size_t stored_before = record->stored_expiries_offset();
+  const bool keeps_expiry = has_expiry && record->has_expiry();
+  const bool keeps_stored = has_stored_expiries && record->has_stored_expiries();
   Record* result = record;
   if (!fits) {
     result = allocate(body_bytes);
     result->take_header(*record);
     result->key_size_ = record->key_size_;
-    if (has_expiry && record->has_expiry()) std::memcpy(result->body(), record->body(), 8);
   }
-  if (!fits || key_offset != record->key_offset()) {
-    std::memmove(result->body() + key_offset, record->body() + record->key_offset(), run_bytes);
-  }
+  std::memmove(result->body() + prefix, record->body() + record->key_offset(), run_bytes);
   result->set_flag(kHasExpiry, has_expiry);
+  result->set_flag(kHasStoredExpiries, has_stored_expiries);
   result->value_size_ = static_cast<std::uint16_t>(value_size);
+  if (keeps_expiry) std::memcpy(result->body(), before, 8);
+  if (keeps_stored) {
+    std::memcpy(result->body() + result->stored_expiries_offset(), before + stored_before,
+                kStoredExpiriesBytes);
+  }
   if (result != record) {
     record->~Record();
     std::free(record);
@@ -208,8 +224,8 @@ Record* Record::reshape(Record* record, bool has_expiry, std::size_t value_size)
 Record* Record::with_string(Record* record, Bytes value) {
   if (value.size() > kInlineBytesMax) return with_shared(record, SharedBytes::copy_of(value));
   record->drop_shared_value();
-  record->encoding_ = static_cast<std::uint8_t>(Encoding::kInline);
-  record = reshape(record, record->has_expiry(), value.size());
+  record->encoding_ = static_cast<std::uint8_t>(Encoding::kInline) & 15;
+  record = resize(record, value.size());
   if (!value.empty()) std::memcpy(record->value_place(), value.data(), value.size());
   return record;
 }
@@ -217,8 +233,8 @@ Record* Record::with_string(Record* record, Bytes value) {
 Record* Record::with_integer(Record* record, std::int64_t value) {
   if (record->encoding() != Encoding::kInteger) {
     record->drop_shared_value();
-    record->encoding_ = static_cast<std::uint8_t>(Encoding::kInteger);
-    record = reshape(record, record->has_expiry(), sizeof value);
+    record->encoding_ = static_cast<std::uint8_t>(Encoding::kInteger) & 15;
+    record = resize(record, sizeof value);
   }
   record->set_integer(value);
   return record;
@@ -226,18 +242,56 @@ Record* Record::with_integer(Record* record, std::int64_t value) {
 
 Record* Record::with_shared(Record* record, SharedBytes value) {
   record->drop_shared_value();
-  record->encoding_ = static_cast<std::uint8_t>(Encoding::kShared);
-  record = reshape(record, record->has_expiry(), kWordBytes);
+  record->encoding_ = static_cast<std::uint8_t>(Encoding::kShared) & 15;
+  record = resize(record, kWordBytes);
   record->set_word_at(record->value_offset(), value.release_word());
   return record;
 }
 
 Record* Record::with_expiry(Record* record, std::optional<Millis> expiry) {
   if (expiry.has_value() != record->has_expiry()) {
-    record = reshape(record, expiry.has_value(), record->value_size_);
+    record =
+        reshape(record, expiry.has_value(), record->has_stored_expiries(), record->value_size_);
   }
   if (expiry) std::memcpy(record->body(), &expiry->count, sizeof expiry->count);
   return record;
+}
+
+StoredExpiries Record::stored_expiries() const {
+  StoredExpiries expiries;
+  if (!has_stored_expiries()) return expiries;
+  std::int64_t times[2];
+  const char* at = body() + stored_expiries_offset();
+  std::memcpy(times, at, sizeof times);
+  std::memcpy(&expiries.unsettled_epoch, at + sizeof times, sizeof expiries.unsettled_epoch);
+  if (times[0] != kNoExpiry) expiries.ingested = Millis{times[0]};
+  if (times[1] != kNoExpiry) expiries.unsettled = Millis{times[1]};
+  return expiries;
+}
+
+Record* Record::with_stored_expiries(Record* record, const StoredExpiries& expiries) {
+  const bool has_any = expiries.ingested || expiries.unsettled;
+  if (has_any != record->has_stored_expiries()) {
+    record = reshape(record, record->has_expiry(), has_any, record->value_size_);
+  }
+  if (!has_any) return record;
+  const std::int64_t times[] = {expiries.ingested ? expiries.ingested->count : kNoExpiry,
+                                expiries.unsettled ? expiries.unsettled->count : kNoExpiry};
+  char* at = record->body() + record->stored_expiries_offset();
+  std::memcpy(at, times, sizeof times);
+  std::memcpy(at + sizeof times, &expiries.unsettled_epoch, sizeof expiries.unsettled_epoch);
+  return record;
+}
+
+Record* Record::with_nothing(Record* record) {
+  record = with_string(record, {});
+  record->set_raw(false);
+  return with_expiry(record, std::nullopt);
+}
+
+Record* Record::with_memory_of(Record* record, const Record& before) {
+  record->set_stored(before.is_stored());
+  return with_stored_expiries(record, before.stored_expiries());
 }
 
 Record* Record::copy_as(const Key& key, const Record& source) {
@@ -250,7 +304,8 @@ Record* Record::copy_as(const Key& key, const Record& source) {
   }
   const bool is_long = (copy->flags_ & kLongKey) != 0;
   copy->take_header(source);
-  copy->set_flag(kHasExpiry, false);
+  // Whatever the store knows, it knows of the other key.
+  for (const Flag flag : {kHasExpiry, kStored, kHasStoredExpiries}) copy->set_flag(flag, false);
   copy->set_flag(kLongKey, is_long);
   return source.has_expiry() ? with_expiry(copy, source.expiry()) : copy;
 }
@@ -265,7 +320,7 @@ Record* Record::with_writable(Record* record, std::size_t size, char** bytes) {
   const std::size_t kept = std::min(before.size(), size);
   record->set_raw(true);
   if (record->encoding() == Encoding::kInline && size <= kInlineBytesMax) {
-    record = reshape(record, record->has_expiry(), size);
+    record = resize(record, size);
     *bytes = record->value_place();
   } else {
     SharedBytes value;
@@ -283,8 +338,8 @@ Record* Record::with_writable(Record* record, std::size_t size, char** bytes) {
     value.set_size(size);
     *bytes = value.writable();
     if (record->encoding() != Encoding::kShared) {
-      record->encoding_ = static_cast<std::uint8_t>(Encoding::kShared);
-      record = reshape(record, record->has_expiry(), kWordBytes);
+      record->encoding_ = static_cast<std::uint8_t>(Encoding::kShared) & 15;
+      record = resize(record, kWordBytes);
     }
     record->set_word_at(record->value_offset(), value.release_word());
   }

@@ -1,7 +1,9 @@
 // keyspace/record.h — a resident key: header, expiry if any, key and small value in one allocation.
 //
-//     | header 16 B | expiry 8 B, if any | key | value: 8-byte integer, bytes, or a SharedBytes
-//     reference |
+//     | header 16 B | expiry 8 B, if any | stored expiries 24 B, if any | key |
+//     | value: 8-byte integer, bytes, or a SharedBytes reference |
+//
+// A tombstone is a record without value and expiry.
 //
 // Integers are kept as such, so that INCR changes eight bytes in place. Values above
 // kInlineBytesMax, and keys above kInlineKeyBytesMax, live in SharedBytes of their own. A record is
@@ -52,6 +54,15 @@ using IntegerText = char[24];
 /// The text of `value`, in `scratch` if it is an integer.
 Bytes text_of(const StringView& value, IntegerText& scratch);
 
+/// The expiries under which the store may have an entry for a key, since it changed: in the last
+/// ingested checkpoint, and in one whose ingest has not been settled. The next checkpoint deletes
+/// both entries.
+struct StoredExpiries {
+  std::optional<Millis> ingested;
+  std::optional<Millis> unsettled;
+  std::uint32_t unsettled_epoch = 0;  ///< of that checkpoint
+};
+
 /// Threads: shard-local.
 class Record {
  public:
@@ -87,11 +98,22 @@ class Record {
   bool is_raw() const { return (flags_ & kRaw) != 0; }
   void set_raw(bool raw) { set_flag(kRaw, raw); }
 
+  /// May the store, or the checkpoint under way, have this key? Then its deletion must be stored.
+  bool is_stored() const { return (flags_ & kStored) != 0; }
+  void set_stored(bool stored) { set_flag(kStored, stored); }
+  bool has_stored_expiries() const { return (flags_ & kHasStoredExpiries) != 0; }
+  /// Empty ones if there are none.
+  StoredExpiries stored_expiries() const;
+
   std::uint32_t epoch() const { return epoch_; }
   void set_epoch(std::uint32_t epoch) { epoch_ = epoch; }
   /// Seconds of the access clock, modulo 2^24.
   std::uint32_t accessed_at() const { return access_; }
   void set_accessed_at(std::uint32_t seconds) { access_ = seconds & 0xFFFFFF; }
+
+  /// How often it is accessed, as Redis's LFU counts: logarithmically.
+  std::uint8_t frequency() const { return frequency_; }
+  void set_frequency(std::uint8_t frequency) { frequency_ = frequency; }
 
   /// What this record costs, its SharedBytes included.
   std::size_t allocated_bytes() const;
@@ -102,11 +124,23 @@ class Record {
   static Record* with_integer(Record* record, std::int64_t value);
   static Record* with_shared(Record* record, SharedBytes value);
   static Record* with_expiry(Record* record, std::optional<Millis> expiry);
+  static Record* with_stored_expiries(Record* record, const StoredExpiries& expiries);
+  /// What is left of it as a tombstone: no value, no expiry.
+  static Record* with_nothing(Record* record);
+  /// What `before`, a record of the same key, says of the store: is_stored(), stored_expiries().
+  static Record* with_memory_of(Record* record, const Record& before);
   /// The value as `size` writable bytes, unshared: an integer becomes text, new bytes are zero.
   static Record* with_writable(Record* record, std::size_t size, char** bytes);
 
  private:
-  enum Flag : std::uint8_t { kHasExpiry = 1, kRaw = 2, kLongKey = 4 };
+  enum Flag : std::uint8_t {
+    kHasExpiry = 1,
+    kRaw = 2,
+    kLongKey = 4,
+    kStored = 8,
+    kHasStoredExpiries = 16,
+  };
+  static constexpr std::size_t kStoredExpiriesBytes = 24;
 
   Record() = default;
   ~Record() = default;
@@ -114,13 +148,20 @@ class Record {
   static Record* create_bare(const Key& key, Encoding encoding, std::size_t value_size);
   static Record* allocate(std::size_t body_bytes);
   void take_header(const Record& other);
-  static Record* reshape(Record* record, bool has_expiry, std::size_t value_size);
+  static Record* reshape(Record* record, bool has_expiry, bool has_stored_expiries,
+                         std::size_t value_size);
+  static Record* resize(Record* record, std::size_t value_size) {
+    return reshape(record, record->has_expiry(), record->has_stored_expiries(), value_size);
+  }
   void set_flag(Flag flag, bool on) {
     flags_ = static_cast<std::uint8_t>(on ? flags_ | flag : flags_ & ~flag);
   }
   char* body() { return reinterpret_cast<char*>(this + 1); }
   const char* body() const { return reinterpret_cast<const char*>(this + 1); }
-  std::size_t key_offset() const { return has_expiry() ? 8 : 0; }
+  std::size_t stored_expiries_offset() const { return has_expiry() ? 8 : 0; }
+  std::size_t key_offset() const {
+    return stored_expiries_offset() + (has_stored_expiries() ? kStoredExpiriesBytes : 0);
+  }
   std::size_t value_offset() const { return key_offset() + key_size_; }
   char* value_place() { return body() + value_offset(); }
   std::uintptr_t word_at(std::size_t offset) const;
@@ -133,8 +174,9 @@ class Record {
   std::uint16_t key_size_ = 0;    ///< bytes in the body: 8 if kLongKey
   std::uint16_t value_size_ = 0;  ///< bytes in the body
   std::uint16_t capacity_ = 0;    ///< of the body
-  std::uint8_t type_ = 0;
-  std::uint8_t encoding_ = 0;
+  std::uint8_t type_ : 4 = 0;
+  std::uint8_t encoding_ : 4 = 0;
+  std::uint8_t frequency_ = 0;
 };
 static_assert(sizeof(Record) == 16);
 

@@ -65,7 +65,8 @@ struct alignas(64) Shard {
       0;                   ///< end of the shard's last frame in the log: what its readers wait for
   bool is_edited = false;  ///< by the current holder, since it took the lock
   std::uint32_t index = 0;
-  std::vector<std::unique_ptr<Table>> tables;  ///< by database
+  /// By database. Shared with a running checkpoint, which goes on with those of its cut.
+  std::vector<std::shared_ptr<Table>> tables;
 };
 
 }  // namespace diskdb::keyspace

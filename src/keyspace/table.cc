@@ -16,8 +16,12 @@ std::uint64_t scan_position(std::uint64_t hash) {
   return x >> (64 - kScanHashBits);
 }
 
-Table::Table(std::uint64_t seed, std::uint32_t slots_per_shard)
-    : slot_counts_(slots_per_shard), seed_(seed) {}
+std::uint64_t scan_order(const Key& key) {
+  return (static_cast<std::uint64_t>(key.slot) << kScanHashBits) | scan_position(key.hash);
+}
+
+Table::Table(std::uint64_t seed, std::uint32_t slots_per_shard, store::Generation generation)
+    : slot_counts_(slots_per_shard), seed_(seed), generation_(generation) {}
 
 Table::~Table() {
   for (std::size_t i = 0; i < bucket_count_ && !segments_.empty(); ++i) {
@@ -46,28 +50,26 @@ unsigned Table::bucket_depth(std::size_t index) const {
 }
 
 Table::Slot* Table::find_slot(const Key& key) const {
-  if (count_ == 0) return nullptr;
+  if (segments_.empty()) return nullptr;
   const Slot tag = tag_of(key);
   for (Bucket* b = &bucket(bucket_index(key.hash)); b != nullptr; b = b->overflow) {
     for (Slot& slot : b->slots) {
       if (slot == 0) return nullptr;  // I2
-      if ((slot & ~(kExpiryMark | kAddressMask)) == tag && record_in(slot)->has_key(key.bytes)) {
-        return &slot;
-      }
+      if ((slot & kTagMask) == tag && record_in(slot)->has_key(key.bytes)) return &slot;
     }
   }
   return nullptr;
 }
 
 void Table::prefetch_bucket(const Key& key) const {
-  if (count_ != 0) __builtin_prefetch(&bucket(bucket_index(key.hash)));
+  if (!segments_.empty()) __builtin_prefetch(&bucket(bucket_index(key.hash)));
 }
 
 void Table::prefetch_record(const Key& key) const {
-  if (count_ == 0) return;
+  if (segments_.empty()) return;
   const Slot tag = tag_of(key);
   for (const Slot slot : bucket(bucket_index(key.hash)).slots) {
-    if ((slot & ~(kExpiryMark | kAddressMask)) == tag) {
+    if ((slot & kTagMask) == tag) {
       __builtin_prefetch(record_in(slot));
       __builtin_prefetch(reinterpret_cast<const char*>(record_in(slot)) + 64);
       return;
@@ -113,44 +115,222 @@ void Table::note_expiry(const Record* record) {
   sweep_earliest_ = std::min(sweep_earliest_, record->expiry());
 }
 
-void Table::insert(const Key& key, Record* record) {
+void Table::add(const Key& key, Record* record, Slot marks) {
   ASSERT_SLOW(find_slot(key) == nullptr);
   if (segments_.empty()) segments_.push_back(std::make_unique<Segment>());
-  Slot slot = tag_of(key) | reinterpret_cast<Slot>(record);
-  if (record->has_expiry()) {
-    slot |= kExpiryMark;
-    ++expiring_count_;
-    note_expiry(record);
+  Slot slot = tag_of(key) | reinterpret_cast<Slot>(record) | marks;
+  const std::size_t bytes = record->allocated_bytes();
+  if (is_gone(slot)) {
+    ++gone_count_;
+  } else {
+    ++count_;
+    if (record->has_expiry()) {
+      slot |= kExpiryMark;
+      ++expiring_count_;
+      note_expiry(record);
+    }
   }
+  record_bytes_ += bytes;
+  if (is_dirty(slot)) dirty_bytes_ += bytes;
   put(bucket(bucket_index(key.hash)), slot);
-  ++count_;
-  ++slot_counts_[key.slot & (slot_counts_.size() - 1)];
-  record_bytes_ += record->allocated_bytes();
-  if (count_ > bucket_count_ * kLoadMax) split_one();
+  if (count_ + gone_count_ > bucket_count_ * kLoadMax) split_one();
 }
 
-void Table::replace(Slot* slot, Record* record, std::size_t bytes_before, bool had_expiry) {
-  record_bytes_ = record_bytes_ - bytes_before + record->allocated_bytes();
-  Slot fresh = (*slot & ~(kAddressMask | kExpiryMark)) | reinterpret_cast<Slot>(record);
-  if (had_expiry) --expiring_count_;
-  if (record->has_expiry()) {
-    fresh |= kExpiryMark;
-    ++expiring_count_;
-    note_expiry(record);
+Record* Table::take_out(const Key& key, Slot* slot) {
+  Record* record = record_in(*slot);
+  const std::size_t bytes = record->allocated_bytes();
+  if (is_gone(*slot)) {
+    --gone_count_;
+  } else {
+    --count_;
+    if (record->has_expiry()) --expiring_count_;
+  }
+  record_bytes_ -= bytes;
+  if (is_dirty(*slot)) dirty_bytes_ -= bytes;
+  remove_hole(bucket(bucket_index(key.hash)), slot);
+  if (bucket_count_ > 1 && count_ + gone_count_ < bucket_count_ * kLoadMin) join_one();
+  if (expiring_count_ == 0) earliest_expiry_ = {INT64_MAX};
+  return record;
+}
+
+void Table::insert(const Key& key, Record* record) {
+  add(key, record, kDirtyMark);
+  SlotTotals& totals = totals_of(key);
+  ++totals.keys;
+  if (record->has_expiry()) ++totals.expiring;
+}
+
+void Table::replace(const Key& key, Slot* slot, Record* record, const Before& before) {
+  const std::size_t bytes = record->allocated_bytes();
+  record_bytes_ = record_bytes_ - before.bytes + bytes;
+  if (is_dirty(*slot)) dirty_bytes_ = dirty_bytes_ - before.bytes + bytes;
+  Slot fresh = (*slot & (kTagMask | kDirtyMark)) | reinterpret_cast<Slot>(record);
+  if (before.was_gone || before.had_expiry || record->has_expiry()) {
+    SlotTotals& totals = totals_of(key);
+    if (before.was_gone) {
+      --gone_count_;
+      ++count_;
+      ++totals.keys;
+    }
+    if (before.had_expiry) {
+      --expiring_count_;
+      --totals.expiring;
+    }
+    if (record->has_expiry()) {
+      fresh |= kExpiryMark;
+      ++expiring_count_;
+      ++totals.expiring;
+      note_expiry(record);
+    }
   }
   *slot = fresh;
 }
 
 Record* Table::extract(const Key& key, Slot* slot) {
-  Record* record = record_in(*slot);
-  if (record->has_expiry()) --expiring_count_;
-  record_bytes_ -= record->allocated_bytes();
+  ASSERT(!is_gone(*slot) && !record_in(*slot)->is_stored());
+  SlotTotals& totals = totals_of(key);
+  --totals.keys;
+  if (record_in(*slot)->has_expiry()) --totals.expiring;
+  return take_out(key, slot);
+}
+
+void Table::erase(const Key& key, Slot* slot, std::uint32_t epoch) {
+  if (!record_in(*slot)->is_stored()) return Record::destroy(extract(key, slot));
+  ASSERT(!is_gone(*slot) && is_dirty(*slot));
+  const Before was = before(*slot);
+  SlotTotals& totals = totals_of(key);
+  --totals.keys;
   --count_;
-  --slot_counts_[key.slot & (slot_counts_.size() - 1)];
-  remove_hole(bucket(bucket_index(key.hash)), slot);
-  if (bucket_count_ > 1 && count_ < bucket_count_ * kLoadMin) join_one();
+  ++gone_count_;
+  if (was.had_expiry) {
+    --totals.expiring;
+    --expiring_count_;
+  }
+  Record* record = Record::with_nothing(record_in(*slot));
+  record->set_epoch(epoch);
+  const std::size_t bytes = record->allocated_bytes();
+  record_bytes_ = record_bytes_ - was.bytes + bytes;
+  dirty_bytes_ = dirty_bytes_ - was.bytes + bytes;
+  *slot = (*slot & kTagMask) | reinterpret_cast<Slot>(record) | kDirtyMark | kGoneMark;
   if (expiring_count_ == 0) earliest_expiry_ = {INT64_MAX};
-  return record;
+}
+
+// ---- Memory and store
+
+void Table::remember_stored(const Key& key, Slot* slot, std::uint32_t cut_epoch,
+                            std::uint32_t ingested_epoch) {
+  Record* record = record_in(*slot);
+  const bool was_dirty = is_dirty(*slot);
+  const bool is_awaited = was_dirty && cut_epoch != 0 && record->epoch() <= cut_epoch;
+  const std::optional<Millis> expiry =
+      record->has_expiry() && !is_gone(*slot) ? std::optional(record->expiry()) : std::nullopt;
+  StoredExpiries expiries = record->stored_expiries();
+  if (is_awaited) {
+    Image image = image_of(*record, is_gone(*slot));
+    handed_over_bytes_ += image.bytes();
+    handed_over_.emplace(scan_order(key), std::move(image));
+  }
+  if (!is_awaited && record->epoch() <= ingested_epoch) {
+    expiries = {.ingested = expiry, .unsettled = std::nullopt, .unsettled_epoch = 0};
+  } else {
+    // The checkpoint under way has it, or will: what the one before that stored is gone if that
+    // one was ingested.
+    if (expiries.unsettled_epoch != 0 && expiries.unsettled_epoch <= ingested_epoch) {
+      expiries.ingested = expiries.unsettled;
+    }
+    expiries.unsettled = expiry;
+    expiries.unsettled_epoch = std::max(record->epoch(), cut_epoch);
+  }
+  const Before was = before(*slot);
+  record->set_stored(true);
+  record = Record::with_stored_expiries(record, expiries);
+  const std::size_t bytes = record->allocated_bytes();
+  record_bytes_ = record_bytes_ - was.bytes + bytes;
+  dirty_bytes_ = dirty_bytes_ - (was_dirty ? was.bytes : 0) + bytes;
+  *slot = (*slot & ~kAddressMask) | reinterpret_cast<Slot>(record) | kDirtyMark;
+}
+
+std::vector<Image> Table::take_handed_over(std::uint64_t order_end) {
+  std::vector<Image> images;
+  const auto end = handed_over_.lower_bound(order_end);
+  for (auto at = handed_over_.begin(); at != end; ++at) {
+    handed_over_bytes_ -= at->second.bytes();
+    images.push_back(std::move(at->second));
+  }
+  handed_over_.erase(handed_over_.begin(), end);
+  return images;
+}
+
+void Table::install(const Key& key, Record* record) {
+  ASSERT(cold_count_ > 0);
+  --cold_count_;
+  if (record->has_expiry()) --cold_expiring_count_;
+  add(key, record, 0);
+}
+
+void Table::evict(const Key& key, Slot* slot) {
+  ASSERT(!is_dirty(*slot) && !is_gone(*slot));
+  ++cold_count_;
+  if (record_in(*slot)->has_expiry()) ++cold_expiring_count_;
+  Record::destroy(take_out(key, slot));
+}
+
+void Table::erase_cold(const Key& key, std::optional<Millis> expiry, std::uint32_t epoch) {
+  ASSERT(cold_count_ > 0);
+  --cold_count_;
+  SlotTotals& totals = totals_of(key);
+  --totals.keys;
+  Record* record = Record::create(key, {});
+  record->set_stored(true);
+  record->set_epoch(epoch);
+  if (expiry) {
+    --cold_expiring_count_;
+    --totals.expiring;
+    record = Record::with_stored_expiries(
+        record, {.ingested = expiry, .unsettled = {}, .unsettled_epoch = 0});
+  }
+  add(key, record, kDirtyMark | kGoneMark);
+}
+
+void Table::mark_taken(Slot* slot) {
+  ASSERT(is_dirty(*slot));
+  Record* record = record_in(*slot);
+  record->set_stored(true);
+  dirty_bytes_ -= record->allocated_bytes();
+  *slot &= ~kDirtyMark;
+}
+
+std::uint64_t Table::mark_dirty_since(std::uint32_t ingested_epoch, std::uint32_t slot_wanted,
+                                      std::uint64_t position) {
+  return scan_slots(slot_wanted, position, 0, [&](Slot& slot, std::uint64_t) {
+    if (is_dirty(slot) || record_in(slot)->epoch() <= ingested_epoch) return;
+    dirty_bytes_ += record_in(slot)->allocated_bytes();
+    slot |= kDirtyMark;
+  });
+}
+
+std::uint64_t Table::drop_tombstones(std::uint32_t ingested_epoch, std::uint32_t slot_wanted,
+                                     std::uint64_t position) {
+  std::vector<const Record*> obeyed;
+  const std::uint64_t next =
+      scan_slots(slot_wanted, position, kGoneMark, [&](const Slot slot, std::uint64_t) {
+        if (!is_dirty(slot) && record_in(slot)->epoch() <= ingested_epoch) {
+          obeyed.push_back(record_in(slot));
+        }
+      });
+  for (const Record* record : obeyed) {
+    const Key key = key_of(record);
+    Record::destroy(take_out(key, find_slot(key)));
+  }
+  return next;
+}
+
+void Table::add_cold(const store::SlotCount& count) {
+  SlotTotals& totals = slot_counts_[count.slot & (slot_counts_.size() - 1)];
+  totals.keys += count.keys;
+  totals.expiring += count.expiring;
+  cold_count_ += count.keys;
+  cold_expiring_count_ += count.expiring;
 }
 
 // Bucket s = n - 2^L gives those of its records whose bit L is set to the new bucket n.
@@ -210,7 +390,8 @@ void Table::join_one() {
 }
 
 std::size_t Table::allocated_bytes() const {
-  return record_bytes_ + segments_.size() * sizeof(Segment) + overflow_count_ * sizeof(Bucket);
+  return record_bytes_ + handed_over_bytes_ + segments_.size() * sizeof(Segment) +
+         overflow_count_ * sizeof(Bucket);
 }
 
 void Table::find_expired(std::size_t* cursor, std::size_t buckets_max, Millis now,
@@ -249,26 +430,27 @@ void Table::find_expired(std::size_t* cursor, std::size_t buckets_max, Millis no
 
 const Record* Table::random_record(std::uint64_t random) const {
   ASSERT(count_ > 0);
-  // Buckets are about equally full: from a random one on, the first that has a record, and one of
-  // those.
+  // Buckets are about equally full: from a random one on, the first that has a live record, and one
+  // of those.
   std::size_t index = (random >> 8) % bucket_count_;
-  while (bucket(index).slots[0] == 0) index = (index + 1) % bucket_count_;
-  std::size_t chain_count = 0;
-  for (const Bucket* b = &bucket(index); b != nullptr; b = b->overflow) {
-    for (const Slot slot : b->slots) chain_count += slot != 0 ? 1 : 0;
+  std::vector<const Record*> live;
+  while (live.empty()) {
+    std::size_t at = index;
+    for_buckets(&at, 1, [&](const Slot slot) {
+      if (!is_gone(slot)) live.push_back(record_in(slot));
+    });
+    index = (index + 1) % bucket_count_;
   }
-  std::size_t pick = (random & 0xFF) % chain_count;
-  const Bucket* b = &bucket(index);
-  for (; pick >= kSlotsPerBucket; pick -= kSlotsPerBucket) b = b->overflow;
-  return record_in(b->slots[pick]);
+  return live[(random & 0xFF) % live.size()];
 }
 
 void Table::verify_invariants() const {
   std::size_t count = 0;
+  std::size_t gone = 0;
   std::size_t bytes = 0;
+  std::size_t dirty = 0;
   std::size_t expiring = 0;
   std::size_t overflows = 0;
-  std::vector<std::uint32_t> by_slot(slot_counts_.size());
   for (std::size_t i = 0; i < bucket_count_ && !segments_.empty(); ++i) {
     bool has_ended = false;
     for (const Bucket* b = &bucket(i); b != nullptr; b = b->overflow) {
@@ -282,22 +464,33 @@ void Table::verify_invariants() const {
         ASSERT(!has_ended);  // I2
         const Record* record = record_in(slot);
         const Key key = key_of(record);
-        ASSERT(bucket_index(key.hash) == i);                                     // I1
-        ASSERT(Table::record_in(*find_slot(key)) == record);                     // I1
-        ASSERT(((slot & kExpiryMark) != 0) == record->has_expiry());             // I4
-        if (record->has_expiry()) ASSERT(record->expiry() >= earliest_expiry_);  // I5
-        expiring += record->has_expiry() ? 1 : 0;
+        ASSERT(bucket_index(key.hash) == i);                  // I1
+        ASSERT(Table::record_in(*find_slot(key)) == record);  // I1
+        const bool is_expiring = record->has_expiry() && !is_gone(slot);
+        ASSERT(((slot & kExpiryMark) != 0) == is_expiring);             // I4
+        if (is_expiring) ASSERT(record->expiry() >= earliest_expiry_);  // I5
+        if (!is_dirty(slot) || is_gone(slot)) ASSERT(record->is_stored());
+        expiring += is_expiring ? 1 : 0;
         bytes += record->allocated_bytes();
-        ++by_slot[key.slot & (by_slot.size() - 1)];
-        ++count;
+        if (is_dirty(slot)) dirty += record->allocated_bytes();
+        ++(is_gone(slot) ? gone : count);
       }
     }
   }
-  ASSERT(count == count_);              // I1
-  ASSERT(bytes == record_bytes_);       // I3
+  ASSERT(count == count_);  // I1
+  ASSERT(gone == gone_count_);
+  ASSERT(bytes == record_bytes_);  // I3
+  ASSERT(dirty == dirty_bytes_);
   ASSERT(expiring == expiring_count_);  // I4
   ASSERT(overflows == overflow_count_);
-  ASSERT(by_slot == slot_counts_);
+  std::size_t keys = 0;
+  std::size_t expiring_keys = 0;
+  for (const SlotTotals& totals : slot_counts_) {
+    keys += totals.keys;
+    expiring_keys += totals.expiring;
+  }
+  ASSERT(keys == key_count());  // I6
+  ASSERT(expiring_keys == expiring_key_count());
 }
 
 }  // namespace diskdb::keyspace

@@ -7,19 +7,30 @@
 // bits. Source: Litwin, VLDB 1980.
 //
 // A bucket is one cache line: seven slots and an overflow link. A slot is a record's address with
-// 16 bits of tag above it, so that a miss rarely touches a record.
+// 16 bits of tag above it, so that a miss rarely touches a record, and two marks below it: whether
+// the next checkpoint must take the entry, and whether it is a tombstone. Walks over what a
+// checkpoint needs, or an eviction may free, touch records of interest only.
+//
+// With a store behind it the table holds some of its database's keys; the others, known by number
+// only, are cold: in the store, and nowhere else. A key without an entry here is cold or absent.
 //
 // SCAN order is the bit-reversed hash: in it every bucket, at any size of the table, is one
 // contiguous range, so a cursor (a position in that order) survives growth and shrinking.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "keyspace/image.h"
 #include "keyspace/key.h"
+#include "keyspace/load.h"
 #include "keyspace/record.h"
+#include "store/format.h"
 
 namespace diskdb::keyspace {
 
@@ -29,17 +40,27 @@ constexpr unsigned kScanHashBits = 39;
 /// Where a hash stands in SCAN order: its kScanHashBits lowest bits, reversed.
 std::uint64_t scan_position(std::uint64_t hash);
 
+/// Where a key stands in SCAN order of all slots: below 2^53.
+std::uint64_t scan_order(const Key& key);
+
 /// Threads: shard-local.
 /// Invariants:
-///   I1  count_ records, each in the bucket its hash names, each key once.
+///   I1  count_ live records and gone_count_ tombstones, each in the bucket its hash names, each
+///   key
+///       once.
 ///   I2  Slots of a bucket chain are filled without holes.
-///   I3  record_bytes_ is the sum of allocated_bytes() of all records.
-///   I4  expiring_count_ records have an expiry; their slots, and only theirs, carry the expiry
-///   mark. I5  No record expires before earliest_expiry_.
+///   I3  record_bytes_ is the sum of allocated_bytes() of all records, dirty_bytes_ that of those
+///       whose slots carry the dirty mark.
+///   I4  expiring_count_ live records have an expiry; their slots, and only theirs, carry the
+///   expiry
+///       mark.
+///   I5  No live record expires before earliest_expiry_.
+///   I6  slot_counts_ say how many keys there are by cluster slot, cold ones too: their sums are
+///       key_count() and expiring_key_count().
 class Table {
  public:
   /// For a shard of `slots_per_shard` cluster slots (a power of two).
-  Table(std::uint64_t seed, std::uint32_t slots_per_shard);
+  Table(std::uint64_t seed, std::uint32_t slots_per_shard, store::Generation generation = 0);
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
   ~Table();
@@ -47,27 +68,98 @@ class Table {
   /// A record's place; valid until the table is next changed.
   using Slot = std::uint64_t;
 
-  /// Null if absent.
+  /// Null if there is no live record.
   Record* find(const Key& key) const {
     Slot* slot = find_slot(key);
-    return slot == nullptr ? nullptr : record_in(*slot);
+    return slot == nullptr || is_gone(*slot) ? nullptr : record_in(*slot);
   }
+  /// The entry of the key, live or a tombstone.
   Slot* find_slot(const Key& key) const;
   static Record* record_in(Slot slot) { return reinterpret_cast<Record*>(slot & kAddressMask); }
+  static bool is_gone(Slot slot) { return (slot & kGoneMark) != 0; }
+  /// Must the next checkpoint, or the running one, take the entry?
+  static bool is_dirty(Slot slot) { return (slot & kDirtyMark) != 0; }
 
-  /// Requires: no record has this key. Owns `record`, whose key is `key`, from now on.
+  // ---- Changes. New and changed entries are dirty; what a checkpoint may know of a key before it
+  // changes is prepare_change()'s business.
+
+  /// The entry is about to change or die: from now on it is dirty. Keeps what stays true of the
+  /// store: that the key may be stored, and the expiry entries the store may have for it. If the
+  /// checkpoint that cuts at `cut_epoch` (0: none is walking) has yet to take the entry, its image
+  /// is handed over first. `ingested_epoch`: of the last checkpoint in the store.
+  /// May move the record, so `*slot` changes.
+  void prepare_change(const Key& key, Slot* slot, std::uint32_t cut_epoch,
+                      std::uint32_t ingested_epoch) {
+    const bool is_awaited = cut_epoch != 0 && record_in(*slot)->epoch() <= cut_epoch;
+    if (is_dirty(*slot) && !is_awaited) [[likely]]
+      return;
+    remember_stored(key, slot, cut_epoch, ingested_epoch);
+  }
+  /// A new key. Requires: there is no entry, and the key is not cold. Owns `record`, whose key is
+  /// `key`, from now on.
   void insert(const Key& key, Record* record);
-  /// `slot` now holds `record`, which grew out of the record there; `bytes_before` was its cost
-  /// before the edit, `had_expiry` whether it had one.
-  void replace(Slot* slot, Record* record, std::size_t bytes_before, bool had_expiry);
-  /// Takes the record out and hands it to the caller. Requires: `slot` came from find_slot(key).
+  /// What a record was before its change, for replace().
+  struct Before {
+    std::size_t bytes;
+    bool had_expiry;
+    bool was_gone;
+  };
+  static Before before(Slot slot) {
+    const Record* record = record_in(slot);
+    return {record->allocated_bytes(), record->has_expiry() && !is_gone(slot), is_gone(slot)};
+  }
+  /// `slot` now holds `record`, live, which grew out of the record there.
+  void replace(const Key& key, Slot* slot, Record* record, const Before& before);
+  /// Takes a live record out and hands it to the caller. Requires: `slot` came from find_slot(key);
+  /// the store cannot have the key.
   Record* extract(const Key& key, Slot* slot);
-  void erase(const Key& key, Slot* slot) { Record::destroy(extract(key, slot)); }
+  /// The key is deleted: leaves a tombstone if the store may have it, else nothing. Requires:
+  /// prepare_change(), and the entry is live.
+  void erase(const Key& key, Slot* slot, std::uint32_t epoch);
 
+  // ---- What moves between memory and the store.
+
+  /// The key has come from the store, clean. Requires: it is cold. Owns `record`.
+  void install(const Key& key, Record* record);
+  /// Drops a clean live record, which is in the store: the key is cold from now on.
+  void evict(const Key& key, Slot* slot);
+  /// A cold key is deleted unread: a dirty tombstone. `expiry`: the one it has in the store.
+  void erase_cold(const Key& key, std::optional<Millis> expiry, std::uint32_t epoch);
+  /// The checkpoint has taken the entry's image.
+  void mark_taken(Slot* slot);
+  // Steps of walks in scan order, one bucket each, as scan_step.
+  /// A checkpoint came to nothing: entries younger than `ingested_epoch` are dirty (again).
+  std::uint64_t mark_dirty_since(std::uint32_t ingested_epoch, std::uint32_t slot,
+                                 std::uint64_t position);
+  /// Removes tombstones that the store has obeyed.
+  std::uint64_t drop_tombstones(std::uint32_t ingested_epoch, std::uint32_t slot,
+                                std::uint64_t position);
+  /// Images of entries that changed before the running checkpoint came to them: those before
+  /// `order_end` in scan order, which are forgotten here.
+  std::vector<Image> take_handed_over(std::uint64_t order_end);
+  /// Keys being loaded, or kept in memory for who waits for them.
+  Loads& loads() { return loads_; }
+  const Loads& loads() const { return loads_; }
+  /// At the start: what the marker says of a cluster slot.
+  void add_cold(const store::SlotCount& count);
+
+  store::Generation generation() const { return generation_; }
+  /// All keys, cold ones too.
+  std::size_t key_count() const { return count_ + cold_count_; }
+  std::size_t expiring_key_count() const { return expiring_count_ + cold_expiring_count_; }
+  std::size_t cold_count() const { return cold_count_; }
+  std::size_t cold_expiring_count() const { return cold_expiring_count_; }
+  std::size_t gone_count() const { return gone_count_; }
+  std::size_t dirty_bytes() const { return dirty_bytes_; }
+  /// Live records in memory, and those of them with an expiry.
   std::size_t count() const { return count_; }
   std::size_t expiring_count() const { return expiring_count_; }
+  /// Keys of a cluster slot, cold ones too.
   std::size_t count_of_slot(std::uint32_t slot) const {
-    return slot_counts_[slot & (slot_counts_.size() - 1)];
+    return slot_counts_[slot & (slot_counts_.size() - 1)].keys;
+  }
+  std::size_t expiring_count_of_slot(std::uint32_t slot) const {
+    return slot_counts_[slot & (slot_counts_.size() - 1)].expiring;
   }
   Millis earliest_expiry() const { return earliest_expiry_; }
   /// All that this table and its records cost.
@@ -77,16 +169,26 @@ class Table {
   void prefetch_bucket(const Key& key) const;
   void prefetch_record(const Key& key) const;
 
-  /// Calls visit(record) for the records of cluster slot `slot` in one bucket, that of SCAN
+  /// Calls visit(record) for the live records of cluster slot `slot` in one bucket, that of SCAN
   /// position `position`, which stand at or behind it. Returns the position to go on from, or
   /// kScanEnd. `visit` must not change the table.
   template <typename Visit>
   std::uint64_t scan_step(std::uint32_t slot, std::uint64_t position, Visit visit) const;
+  /// The same for all entries whose slots have a bit of `marks` set, or for all if there is none:
+  /// visit(slot, position). `visit` may change marks.
+  template <typename Visit>
+  std::uint64_t scan_slots(std::uint32_t slot, std::uint64_t position, Slot marks, Visit visit);
+  static constexpr Slot kDirtyMark = 1;
+  static constexpr Slot kGoneMark = 2;
   static constexpr std::uint64_t kScanEnd = 1ULL << kScanHashBits;
 
-  /// Calls visit(record) for each record. `visit` must not change the table.
+  /// Calls visit(record) for each live record. `visit` must not change the table.
   template <typename Visit>
   void for_each(Visit visit) const;
+  /// Calls visit(slot) for each entry of buckets [*bucket, *bucket + count), and advances
+  /// `*bucket`. False at the end of the table. `visit` may change marks only.
+  template <typename Visit>
+  bool for_buckets(std::size_t* bucket, std::size_t count, Visit visit) const;
 
   /// Looks for expired records from bucket `*cursor` on, `buckets_max` at most, advancing `*cursor`
   /// (0 again at the end). Appends them to `expired`, borrowed; the caller erases them. A sweep
@@ -94,7 +196,7 @@ class Table {
   /// meanwhile.
   void find_expired(std::size_t* cursor, std::size_t buckets_max, Millis now,
                     std::vector<const Record*>* expired);
-  /// A random record. Requires: count() > 0. `random`: uniform 64 bits.
+  /// A random live record. Requires: count() > 0. `random`: uniform 64 bits.
   const Record* random_record(std::uint64_t random) const;
 
   std::size_t bucket_count() const { return bucket_count_; }
@@ -107,8 +209,10 @@ class Table {
   static constexpr std::size_t kLoadMin = 2;  ///< and below which two are joined
   static constexpr unsigned kTagShift = 48;
   static constexpr unsigned kTagSlotShift = 59;
-  static constexpr Slot kAddressMask = (1ULL << kTagShift) - 1;
+  static constexpr Slot kMarks = 15;  ///< records are aligned to 16 bytes
+  static constexpr Slot kAddressMask = ((1ULL << kTagShift) - 1) & ~kMarks;
   static constexpr Slot kExpiryMark = 1ULL << 63;
+  static constexpr Slot kTagMask = ~((1ULL << kTagShift) - 1) & ~kExpiryMark;
 
   struct alignas(64) Bucket {
     Slot slots[kSlotsPerBucket] = {};
@@ -128,6 +232,19 @@ class Table {
     return segments_[index / kBucketsPerSegment]->buckets[index % kBucketsPerSegment];
   }
   Key key_of(const Record* record) const { return make_key(record->key(), seed_); }
+  struct SlotTotals {
+    std::uint32_t keys = 0;
+    std::uint32_t expiring = 0;
+  };
+  void remember_stored(const Key& key, Slot* slot, std::uint32_t cut_epoch,
+                       std::uint32_t ingested_epoch);
+  SlotTotals& totals_of(const Key& key) {
+    return slot_counts_[key.slot & (slot_counts_.size() - 1)];
+  }
+  /// Adds an entry with these marks.
+  void add(const Key& key, Record* record, Slot marks);
+  /// Takes an entry out, live or not; the totals of keys stay.
+  Record* take_out(const Key& key, Slot* slot);
   void put(Bucket& first, Slot slot);
   void remove_hole(Bucket& first, Slot* hole);
   void split_one();
@@ -138,28 +255,38 @@ class Table {
   std::size_t bucket_count_ = 1;
   std::size_t low_mask_ = 0;  ///< 2^L - 1
   std::size_t count_ = 0;
+  std::size_t gone_count_ = 0;
+  std::size_t cold_count_ = 0;
+  std::size_t cold_expiring_count_ = 0;
   std::size_t record_bytes_ = 0;
+  std::size_t dirty_bytes_ = 0;
   std::size_t overflow_count_ = 0;
   std::size_t expiring_count_ = 0;
   Millis earliest_expiry_{INT64_MAX};
   Millis sweep_earliest_{INT64_MAX};  ///< of the buckets before sweep_next_
   std::size_t sweep_next_ = 0;        ///< where the sweep goes on that will renew earliest_expiry_
-  std::vector<std::uint32_t> slot_counts_;  ///< records by cluster slot
+  std::vector<SlotTotals> slot_counts_;
+  std::multimap<std::uint64_t, Image> handed_over_;  ///< by scan order
+  std::size_t handed_over_bytes_ = 0;
+  Loads loads_;
   std::uint64_t seed_;
+  store::Generation generation_;
 };
 
 template <typename Visit>
-std::uint64_t Table::scan_step(std::uint32_t slot_wanted, std::uint64_t position,
-                               Visit visit) const {
-  if (count_ == 0) return kScanEnd;
+std::uint64_t Table::scan_slots(std::uint32_t slot_wanted, std::uint64_t position, Slot marks,
+                                Visit visit) {
+  if (segments_.empty()) return kScanEnd;
   const std::size_t index = bucket_index(scan_position(position));
-  for (const Bucket* b = &bucket(index); b != nullptr; b = b->overflow) {
-    for (const Slot slot : b->slots) {
+  for (Bucket* b = &bucket(index); b != nullptr; b = b->overflow) {
+    for (Slot& slot : b->slots) {
       if (slot == 0) break;
+      if (marks != 0 && (slot & marks) == 0) continue;
       if (((slot >> kTagSlotShift) & 15) != (slot_wanted & 15)) continue;
       const Record* record = record_in(slot);
       if (slot_counts_.size() > 16 && slot_of(record->key()) != slot_wanted) continue;
-      if (scan_position(hash_of(record->key(), seed_)) >= position) visit(record);
+      const std::uint64_t at = scan_position(hash_of(record->key(), seed_));
+      if (at >= position) visit(slot, at);
     }
   }
   const unsigned tail_bits = kScanHashBits - bucket_depth(index);
@@ -167,15 +294,36 @@ std::uint64_t Table::scan_step(std::uint32_t slot_wanted, std::uint64_t position
 }
 
 template <typename Visit>
-void Table::for_each(Visit visit) const {
-  for (std::size_t i = 0; i < bucket_count_ && !segments_.empty(); ++i) {
-    for (const Bucket* b = &bucket(i); b != nullptr; b = b->overflow) {
-      for (const Slot slot : b->slots) {
+std::uint64_t Table::scan_step(std::uint32_t slot_wanted, std::uint64_t position,
+                               Visit visit) const {
+  return const_cast<Table*>(this)->scan_slots(slot_wanted, position, 0,
+                                              [&](const Slot slot, std::uint64_t) {
+                                                if (!is_gone(slot))
+                                                  visit(const_cast<const Record*>(record_in(slot)));
+                                              });
+}
+
+template <typename Visit>
+bool Table::for_buckets(std::size_t* bucket_at, std::size_t count, Visit visit) const {
+  if (segments_.empty()) return false;
+  const std::size_t end = std::min(bucket_count_, *bucket_at + count);
+  for (; *bucket_at < end; ++*bucket_at) {
+    for (Bucket* b = &bucket(*bucket_at); b != nullptr; b = b->overflow) {
+      for (Slot& slot : b->slots) {
         if (slot == 0) break;
-        visit(record_in(slot));
+        visit(slot);
       }
     }
   }
+  return *bucket_at < bucket_count_;
+}
+
+template <typename Visit>
+void Table::for_each(Visit visit) const {
+  std::size_t bucket_at = 0;
+  for_buckets(&bucket_at, bucket_count_, [&](const Slot slot) {
+    if (!is_gone(slot)) visit(const_cast<const Record*>(record_in(slot)));
+  });
 }
 
 }  // namespace diskdb::keyspace

@@ -42,7 +42,7 @@ class TableAndModel {
     Table::Slot* slot = table.find_slot(named);
     ASSERT_EQ(slot != nullptr, values.erase(key) == 1);
     stays.erase(key);
-    if (slot != nullptr) table.erase(named, slot);
+    if (slot != nullptr) table.erase(named, slot, 1);
   }
   void replace(const std::string& key) {
     const auto at = values.find(key);
@@ -50,8 +50,7 @@ class TableAndModel {
     Table::Slot* slot = table.find_slot(make_key(key, kSeed));
     ASSERT_NE(slot, nullptr);
     Record* record = Table::record_in(*slot);
-    const std::size_t bytes_before = record->allocated_bytes();
-    const bool had_expiry = record->has_expiry();
+    const Table::Before before = Table::before(*slot);
     if (random.chance_percent(50)) {
       at->second = std::string(random.below(6000), 'x');
       record = Record::with_string(record, at->second);
@@ -60,7 +59,7 @@ class TableAndModel {
     } else {
       record = Record::with_expiry(record, std::nullopt);
     }
-    table.replace(slot, record, bytes_before, had_expiry);
+    table.replace(make_key(key, kSeed), slot, record, before);
   }
   /// Grows while it is below `wanted`, else shrinks.
   void random_edit(std::size_t wanted) {

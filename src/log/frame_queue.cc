@@ -154,6 +154,12 @@ void FrameQueue::make_room(std::size_t bytes) {
   }
 }
 
+Position FrameQueue::position() const {
+  const std::lock_guard lock(lock_);
+  // Before the first frame none is selected: it will say its own.
+  return {.offset = end_.load(std::memory_order_relaxed), .db = db_ == kNoDb ? 0 : db_};
+}
+
 ChunkList FrameQueue::take() {
   const std::lock_guard guard(lock_);
   return pending_.take();

@@ -68,6 +68,8 @@ class FrameQueue {
   ChunkList take();
   void give_back(ChunkList chunks);
 
+  /// As Log::position.
+  Position position() const;
   /// The offset behind the last frame.
   Offset end() const { return end_.load(std::memory_order_acquire); }
 
@@ -82,7 +84,7 @@ class FrameQueue {
   const std::size_t chunk_bytes_;
   const std::size_t large_bytes_;
 
-  alignas(64) SpinLock lock_;
+  alignas(64) mutable SpinLock lock_;
   // guarded by lock_, but end_ may be read without
   std::uint32_t db_;
   std::size_t free_count_ = 0;

@@ -66,6 +66,12 @@ struct Options {
   bool start_syncer_thread = true;
 };
 
+/// A place in the log: what a replay from there on must know.
+struct Position {
+  Offset offset = 0;
+  std::uint32_t db = 0;  ///< the database selected there
+};
+
 struct Stats {
   Offset appended = 0;
   Offset written = 0;
@@ -119,6 +125,8 @@ class Log {
   virtual void forget(Listener& listener) = 0;
 
   virtual Offset appended() const = 0;
+  /// Where the next frame will stand. Exact while the caller keeps everybody from appending.
+  virtual Position position() const = 0;
   /// Appended and not yet written; who fills the log much faster than it writes must wait above
   /// some bound.
   virtual std::uint64_t pending_bytes() const = 0;

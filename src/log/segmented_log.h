@@ -51,6 +51,7 @@ class SegmentedLog final : public Log {
   void await(Listener& listener, Offset offset) override;
   void forget(Listener& listener) override;
   Offset appended() const override { return queue_.end(); }
+  Position position() const override { return queue_.position(); }
   std::uint64_t pending_bytes() const override;
   bool has_room() const override { return has_room_.load(std::memory_order_relaxed); }
   bool reserve(std::uint64_t bytes) override;

@@ -66,6 +66,7 @@ class TestLog final : public log::Log {
   void set_pending_bytes(std::uint64_t bytes) { pending_bytes_ = bytes; }
 
   log::Offset appended() const override { return appended_.load(); }
+  log::Position position() const override { return {.offset = appended(), .db = 0}; }
   std::uint64_t pending_bytes() const override { return pending_bytes_; }
   bool has_room() const override { return true; }
   bool reserve(std::uint64_t) override { return true; }

@@ -15,10 +15,12 @@ constexpr std::int64_t kReportMicros = 2'000'000;
 
 }  // namespace
 
-Replayer::Replayer(command::Services& services, std::function<void(const std::string&)> report)
+Replayer::Replayer(command::Services& services, std::uint32_t db,
+                   std::function<void(const std::string&)> report)
     : services_(services), report_(std::move(report)), dispatcher_(services), reply_(output_) {
   // Whatever the settings are today, what was accepted once is accepted again.
   parser_options_.bulk_bytes_max = std::numeric_limits<std::int64_t>::max();
+  session_.db = db;
   services_.keyspace.is_replaying.store(true);
   now_ = services_.clock.wall();
   next_report_ = services_.clock.monotonic() + Micros{kReportMicros};

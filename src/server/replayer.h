@@ -15,8 +15,10 @@ namespace diskdb::server {
 /// Threads: one at a time. While it lives the keyspace is in replay.
 class Replayer final : public log::Replay {
  public:
-  /// `report` gets a line now and then. Borrows `services` for its life.
-  Replayer(command::Services& services, std::function<void(const std::string&)> report);
+  /// `db`: the database selected where the replay begins. `report` gets a line now and then.
+  /// Borrows `services` for its life.
+  Replayer(command::Services& services, std::uint32_t db,
+           std::function<void(const std::string&)> report);
   ~Replayer() override;
 
   Status replay(Bytes payload, log::Offset at) override;

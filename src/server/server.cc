@@ -177,9 +177,6 @@ Status Server::prepare_folder() {
   return config_.set_at_start(*config_.find("dir"), path);
 }
 
-// The log's frames belong to a keyspace that knows its log, and the log cannot be opened before
-// somebody takes what it holds: so they are run in a keyspace without a log, which then gives its
-// tables away.
 Status Server::recover() {
   log::Options options;
   options.folder = config_.text("dir") + "/log";
@@ -194,24 +191,38 @@ Status Server::recover() {
                     status.error().message));
     ::_exit(1);
   };
-  keyspace::Keyspace fresh(keyspace_options_, nullptr);
-  TRY(replay_into(fresh, [&](log::Replay& replay) -> Status {
+  store::Options store_options;
+  store_options.folder = config_.text("dir") + "/store";
+  TRY_LET(store_, store::Store::open(disk_, store_options));
+  TRY_LET(const std::optional<store::Marker> marker, store_->marker());
+  if (marker) {
+    keyspace_options_.hash_seed = marker->hash_seed;
+    options.checkpoint = marker->offset;
+  }
+  keyspace_ = std::make_unique<keyspace::Keyspace>(keyspace_options_, nullptr, store_.get());
+  keyspace_->on_unreadable = [this](const Status& status) {
+    server_log_.warning(
+        fmt::format("Reading the store failed: {}. Exiting.", status.error().message));
+    ::_exit(1);
+  };
+  checkpointer_ = std::make_unique<keyspace::Checkpointer>(*keyspace_, clock_);
+  if (marker) {
+    keyspace_->restore(*marker);
+    checkpointer_->start_from(*marker);
+  }
+  TRY(replay_into(*keyspace_, marker, [&](log::Replay& replay) -> Status {
     TRY_LET(log_, log::Log::open(disk_, clock_, std::move(options), replay));
     return {};
   }));
-  keyspace_ = std::make_unique<keyspace::Keyspace>(keyspace_options_, log_.get());
-  keyspace::Access access(*keyspace_);
-  access.begin(0, clock_.wall());
-  access.hold_all();
-  access.exchange_all(fresh);
-  access.release();
+  keyspace_->attach_log(*log_);
   return {};
 }
 
-Status Server::replay_into(keyspace::Keyspace& fresh,
+Status Server::replay_into(keyspace::Keyspace& keyspace, const std::optional<store::Marker>& marker,
                            const std::function<Status(log::Replay&)>& read) {
-  command::Services services = services_with(fresh);
-  Replayer replayer(services, [this](const std::string& line) { server_log_.notice(line); });
+  command::Services services = services_with(keyspace);
+  Replayer replayer(services, marker ? marker->selected_db : 0,
+                    [this](const std::string& line) { server_log_.notice(line); });
   const Micros begin = clock_.monotonic();
   TRY(read(replayer));
   const double seconds = static_cast<double>((clock_.monotonic() - begin).count) / 1e6;
@@ -222,9 +233,12 @@ Status Server::replay_into(keyspace::Keyspace& fresh,
 
 Status Server::reload(keyspace::Access& access) {
   if (log_ == nullptr) return {};  // the memory engine has nothing to read again
-  keyspace::Keyspace fresh(keyspace_options_, nullptr);
-  TRY(replay_into(fresh, [this](log::Replay& replay) { return log_->read(replay); }));
-  access.exchange_all(fresh);
+  TRY_LET(const std::optional<store::Marker> marker, store_->marker());
+  keyspace::Keyspace fresh(keyspace_options_, nullptr, store_.get());
+  fresh.on_unreadable = keyspace_->on_unreadable;
+  if (marker) fresh.restore_like(*keyspace_, *marker);
+  TRY(replay_into(fresh, marker, [this](log::Replay& replay) { return log_->read(replay); }));
+  access.keyspace().exchange(fresh);
   return {};
 }
 

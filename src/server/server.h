@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,11 +15,13 @@
 #include "command/statistics.h"
 #include "io/clock.h"
 #include "io/file.h"
+#include "keyspace/checkpointer.h"
 #include "keyspace/keyspace.h"
 #include "log/log.h"
 #include "net/network.h"
 #include "net/socket.h"
 #include "server/server_log.h"
+#include "store/store.h"
 
 namespace diskdb::server {
 
@@ -47,7 +50,8 @@ class Server final : public command::Lifecycle {
   Status take_port();
   Status prepare_folder();
   Status recover();
-  Status replay_into(keyspace::Keyspace& fresh, const std::function<Status(log::Replay&)>& read);
+  Status replay_into(keyspace::Keyspace& keyspace, const std::optional<store::Marker>& marker,
+                     const std::function<Status(log::Replay&)>& read);
   Status listen();
   void raise_descriptor_limit();
   void follow_settings();
@@ -66,8 +70,10 @@ class Server final : public command::Lifecycle {
   std::atomic<bool> is_shutdown_requested_{false};
   net::Socket signals_;  ///< a signalfd
   std::vector<net::Socket> bound_;
-  std::unique_ptr<log::Log> log_;  ///< null for the memory engine
+  std::unique_ptr<log::Log> log_;        ///< null for the memory engine
+  std::unique_ptr<store::Store> store_;  ///< likewise
   std::unique_ptr<keyspace::Keyspace> keyspace_;
+  std::unique_ptr<keyspace::Checkpointer> checkpointer_;  ///< likewise
   std::unique_ptr<command::Services> services_;
   std::unique_ptr<net::Network> network_;
   std::string pid_file_;

@@ -1,0 +1,371 @@
+#include "keyspace/checkpointer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/reached.h"
+
+namespace diskdb::keyspace {
+namespace {
+
+// What is taken while a shard is held: some ten microseconds' worth.
+constexpr std::size_t kBucketsPerHold = 32;
+constexpr std::size_t kBytesPerHold = 64 * 1024;
+constexpr std::int64_t kMicrosPerReplayedEdit = 2;  // with a cold look-up now and then
+
+void lock_all(Keyspace& keyspace) {
+  for (Shard& shard : keyspace.shards()) shard.lock.lock();
+}
+
+void unlock_all(Keyspace& keyspace) {
+  for (Shard& shard : keyspace.shards()) shard.lock.unlock();
+}
+
+/// Accounts, while a shard is held, what a table's bytes change by.
+class Accounting {
+ public:
+  Accounting(Keyspace& keyspace, const Table& table)
+      : keyspace_(keyspace),
+        table_(table),
+        bytes_(table.allocated_bytes()),
+        dirty_(table.dirty_bytes()) {}
+  Accounting(const Accounting&) = delete;
+  Accounting& operator=(const Accounting&) = delete;
+  ~Accounting() {
+    keyspace_.account(difference(table_.allocated_bytes(), bytes_));
+    keyspace_.account_dirty(difference(table_.dirty_bytes(), dirty_));
+  }
+  static std::int64_t difference(std::size_t now, std::size_t before) {
+    return static_cast<std::int64_t>(now) - static_cast<std::int64_t>(before);
+  }
+
+ private:
+  Keyspace& keyspace_;
+  const Table& table_;
+  std::size_t bytes_;
+  std::size_t dirty_;
+};
+
+}  // namespace
+
+Checkpointer::Checkpointer(Keyspace& keyspace, io::Clock& clock)
+    : keyspace_(keyspace), store_(*keyspace.store()), clock_(clock) {
+  stats_.last_completed_at = clock.wall();
+  last_run_at_ = clock.monotonic();
+}
+
+void Checkpointer::start_from(const store::Marker& marker) {
+  const std::lock_guard lock(m_);
+  stats_.last_offset = marker.offset;
+  stats_.last_completed_at = marker.clock;
+}
+
+Status Checkpointer::run(std::optional<log::Position> position) {
+  const std::lock_guard running(run_mutex_);
+  const Micros begin = clock_.monotonic();
+  {
+    const std::lock_guard lock(m_);
+    stats_.is_running = true;
+  }
+  const Status status = run_once(position);
+  const std::lock_guard lock(m_);
+  stats_.is_running = false;
+  stats_.has_failed = !status.ok();
+  last_run_at_ = clock_.monotonic();
+  stats_.last_micros = (last_run_at_ - begin).count;
+  if (!status.ok()) ++stats_.failed_count;
+  return status;
+}
+
+Status Checkpointer::run_once(std::optional<log::Position> position) {
+  TRY(settle_doubt());
+  if (must_mark_again_) mark_again();
+  const Cut cut = make_cut(position);
+  Status written = [&]() -> Status {
+    TRY_LET(const auto files, store_.begin_files());
+    TRY(write(cut, *files));
+    TRY(files->finish());
+    keyspace_.end_walk();
+    // I2: the store vouches for the log below the marker's offset.
+    if (keyspace_.log() != nullptr) TRY(keyspace_.log()->sync_all());
+    {
+      const std::lock_guard lock(m_);
+      stats_.entry_count = files->entry_count();
+      stats_.written_bytes += files->written_bytes();
+    }
+    if (Status ingested = store_.ingest(*files); !ingested.ok()) {
+      doubted_ = cut;
+      return ingested;
+    }
+    return {};
+  }();
+  if (!written.ok()) {
+    keyspace_.end_walk();
+    give_up(cut);
+    return written;
+  }
+  complete(cut);
+  return {};
+}
+
+// After a failed ingest the marker alone tells whether it happened (I3).
+Status Checkpointer::settle_doubt() {
+  if (!doubted_ && !store_.needs_reopen()) return {};
+  REACHED("checkpointer: the store is opened again");
+  TRY(store_.reopen());
+  if (!doubted_) return {};
+  TRY_LET(const std::optional<store::Marker> marker, store_.marker());
+  const Cut cut = *std::exchange(doubted_, std::nullopt);
+  if (marker && marker->offset == cut.marker.offset) {
+    REACHED("checkpointer: an ingest that failed had happened");
+    complete(cut);
+  }
+  return {};
+}
+
+template <typename Step>
+void Checkpointer::walk(const Cut::Part& part, Step step) {
+  Table& table = *part.table;
+  const std::uint32_t count = keyspace_.slots_per_shard();
+  const std::uint32_t first = part.shard->index * count;
+  for (std::uint32_t slot = first; slot < first + count; ++slot) {
+    for (std::uint64_t position = 0; position < Table::kScanEnd;) {
+      part.shard->lock.lock();
+      {
+        const Accounting accounting(keyspace_, table);
+        for (std::size_t i = 0; i < kBucketsPerHold && position < Table::kScanEnd; ++i) {
+          position = step(table, slot, position);
+        }
+      }
+      part.shard->lock.unlock();
+    }
+  }
+}
+
+// Entries that the failed checkpoint had taken are for the next one to take.
+void Checkpointer::mark_again() {
+  REACHED("checkpointer: entries are marked again");
+  const std::uint32_t ingested = keyspace_.ingested_epoch();
+  for (Shard& shard : keyspace_.shards()) {
+    // All tables at once: a swap may exchange them meanwhile.
+    shard.lock.lock();
+    const std::vector<std::shared_ptr<Table>> tables = shard.tables;
+    shard.lock.unlock();
+    for (const std::shared_ptr<Table>& table : tables) {
+      if (table->count() + table->gone_count() == 0) continue;
+      walk({&shard, table}, [&](Table& walked, std::uint32_t slot, std::uint64_t position) {
+        return walked.mark_dirty_since(ingested, slot, position);
+      });
+    }
+  }
+  must_mark_again_ = false;
+}
+
+Cut Checkpointer::make_cut(std::optional<log::Position> position) {
+  lock_all(keyspace_);
+  const Micros begin = clock_.monotonic();
+  if (!position && keyspace_.log() != nullptr) position = keyspace_.log()->position();
+  Cut cut = keyspace_.cut(position.value_or(log::Position{}), clock_.wall());
+  const std::int64_t micros = (clock_.monotonic() - begin).count;
+  unlock_all(keyspace_);
+  const std::lock_guard lock(m_);
+  stats_.cut_micros_max = std::max(stats_.cut_micros_max, micros);
+  edits_at_cut_ = edits_seen_;
+  return cut;
+}
+
+// ---- Writing
+
+Status Checkpointer::write(const Cut& cut, store::CheckpointFiles& files) {
+  value_.clear();
+  store::append_marker(cut.marker, &value_);
+  TRY(files.put(store::marker_key(), value_));
+  expiries_.clear();
+  auto dropped = cut.dropped.begin();
+  for (const Cut::Part& part : cut.parts) {
+    for (; dropped != cut.dropped.end() && *dropped < part.table->generation(); ++dropped) {
+      TRY(files.erase_range(store::record_range(*dropped)));
+    }
+    TRY(write_part(cut, part, files));
+  }
+  for (; dropped != cut.dropped.end(); ++dropped) {
+    TRY(files.erase_range(store::record_range(*dropped)));
+  }
+  return write_expiries(cut, files);
+}
+
+Status Checkpointer::write_part(const Cut& cut, const Cut::Part& part,
+                                store::CheckpointFiles& files) {
+  Table& table = *part.table;
+  const std::uint32_t count = keyspace_.slots_per_shard();
+  const std::uint32_t first = part.shard->index * count;
+  for (std::uint32_t slot = first; slot < first + count; ++slot) {
+    const std::uint64_t base = static_cast<std::uint64_t>(slot) << kScanHashBits;
+    for (std::uint64_t position = 0; position < Table::kScanEnd;) {
+      taken_.clear();
+      std::size_t bytes = 0;
+      part.shard->lock.lock();
+      {
+        const Accounting accounting(keyspace_, table);
+        for (std::size_t i = 0;
+             i < kBucketsPerHold && bytes < kBytesPerHold && position < Table::kScanEnd; ++i) {
+          position = table.scan_slots(
+              slot, position, Table::kDirtyMark, [&](Table::Slot& entry, std::uint64_t at) {
+                const Record* record = Table::record_in(entry);
+                if (record->epoch() > cut.epoch) return;
+                taken_.push_back({base + at, image_of(*record, Table::is_gone(entry))});
+                bytes += taken_.back().image.bytes();
+                table.mark_taken(&entry);
+              });
+        }
+        for (Image& image : table.take_handed_over(base + position)) {
+          const std::uint64_t order = scan_order(make_key(image.key, keyspace_.hash_seed()));
+          taken_.push_back({order, std::move(image)});
+        }
+      }
+      part.shard->lock.unlock();
+      keyspace_.account_unsettled(bytes);
+      std::ranges::sort(taken_, [](const Ordered& a, const Ordered& b) {
+        return a.order != b.order ? a.order < b.order : a.image.key < b.image.key;
+      });
+      for (const Ordered& taken : taken_) {
+        TRY(write_image(table.generation(), taken, files));
+      }
+    }
+  }
+  return {};
+}
+
+Status Checkpointer::write_image(store::Generation generation, const Ordered& taken,
+                                 store::CheckpointFiles& files) {
+  const Image& image = taken.image;
+  const auto slot = static_cast<std::uint32_t>(taken.order >> kScanHashBits);
+  const std::uint64_t position = taken.order & (Table::kScanEnd - 1);
+  store::encode_record_key({.generation = generation, .slot = slot, .position = position},
+                           image.key, &key_);
+  add_expiries(generation, slot, image);
+  if (image.is_gone) return files.erase(key_);
+  if (!image.large) return files.put(key_, image.record);
+  value_.assign(image.record).append(image.large.view());
+  return files.put(key_, value_);
+}
+
+void Checkpointer::add_expiries(store::Generation generation, std::uint32_t slot,
+                                const Image& image) {
+  const auto add = [&](Millis when, bool is_there) {
+    store::encode_expiry_key(generation, when, slot, image.key, &expiries_.emplace_back().key);
+    expiries_.back().is_there = is_there;
+  };
+  if (image.expiry) add(*image.expiry, true);
+  const StoredExpiries& stored = image.stored_expiries;
+  if (stored.ingested && stored.ingested != image.expiry) add(*stored.ingested, false);
+  if (stored.unsettled && stored.unsettled != image.expiry && stored.unsettled != stored.ingested) {
+    add(*stored.unsettled, false);
+  }
+}
+
+Status Checkpointer::write_expiries(const Cut& cut, store::CheckpointFiles& files) {
+  std::ranges::sort(expiries_, {}, &ExpiryEntry::key);
+  value_.clear();
+  store::append_expiry_value(0, &value_);
+  auto dropped = cut.dropped.begin();
+  store::KeyRange range;
+  const auto next_range = [&] {
+    if (dropped != cut.dropped.end()) range = store::expiry_range(*dropped);
+  };
+  next_range();
+  for (const ExpiryEntry& entry : expiries_) {
+    while (dropped != cut.dropped.end() && range.from < entry.key) {
+      TRY(files.erase_range(range));
+      ++dropped;
+      next_range();
+    }
+    TRY(entry.is_there ? files.put(entry.key, value_) : files.erase(entry.key));
+  }
+  for (; dropped != cut.dropped.end(); ++dropped) {
+    TRY(files.erase_range(store::expiry_range(*dropped)));
+  }
+  expiries_.clear();
+  return {};
+}
+
+// ---- The end
+
+// Nothing of it is in the store, or nobody knows: what it took is taken again.
+void Checkpointer::give_up(const Cut& cut) {
+  must_mark_again_ = true;
+  keyspace_.forget_unsettled();
+  for (const Cut::Part& part : cut.parts) {
+    part.shard->lock.lock();
+    {
+      const Accounting accounting(keyspace_, *part.table);
+      part.table->take_handed_over(~std::uint64_t{0});
+    }
+    part.shard->lock.unlock();
+  }
+}
+
+void Checkpointer::complete(const Cut& cut) {
+  keyspace_.settle(cut);
+  keyspace_.forget_unsettled();
+  {
+    const std::lock_guard lock(m_);
+    ++stats_.completed_count;
+    stats_.last_completed_at = clock_.wall();
+    stats_.last_offset = cut.marker.offset;
+  }
+  if (keyspace_.log() != nullptr) {
+    // What cannot go now goes with the next checkpoint.
+    const Status released = keyspace_.log()->release_below(cut.marker.offset);
+    if (!released.ok()) REACHED("checkpointer: log segments stay");
+  }
+  for (const Cut::Part& part : cut.parts) {
+    if (part.table->gone_count() == 0) continue;
+    walk(part, [&](Table& table, std::uint32_t slot, std::uint64_t position) {
+      return table.drop_tombstones(cut.epoch, slot, position);
+    });
+  }
+}
+
+// ---- When
+
+bool Checkpointer::has_changes() const {
+  const std::lock_guard lock(m_);
+  return keyspace_.log() == nullptr || keyspace_.log()->appended() != stats_.last_offset;
+}
+
+bool Checkpointer::is_due(std::uint64_t edit_count) const {
+  const std::lock_guard lock(m_);
+  edits_seen_ = edit_count;
+  if (stats_.is_running) return false;
+  const std::uint64_t dirty = keyspace_.dirty_bytes() + keyspace_.unsettled_bytes();
+  if (dirty > settings_.dirty_bytes_max / 2) return true;
+  if (keyspace_.log() == nullptr) return false;
+  const std::uint64_t logged = keyspace_.log()->appended() - stats_.last_offset;
+  if (logged == 0) return false;
+  if (logged >= settings_.log_bytes_min && logged >= settings_.log_factor * dirty) return true;
+  const auto edits = static_cast<std::int64_t>(edit_count - edits_at_cut_);
+  if (edits * kMicrosPerReplayedEdit > settings_.replay_time.count * 1000) return true;
+  return (clock_.monotonic() - last_run_at_).count > settings_.interval.count * 1000;
+}
+
+double Checkpointer::pressure() const {
+  const std::lock_guard lock(m_);
+  const double dirty = static_cast<double>(keyspace_.dirty_bytes() + keyspace_.unsettled_bytes()) /
+                       static_cast<double>(settings_.dirty_bytes_max);
+  // Below three quarters nobody waits; at the limit everybody does.
+  return std::clamp((dirty - 0.75) * 4, 0.0, 1.0);
+}
+
+void Checkpointer::set(const CheckpointSettings& settings) {
+  const std::lock_guard lock(m_);
+  settings_ = settings;
+}
+
+CheckpointStats Checkpointer::stats() const {
+  const std::lock_guard lock(m_);
+  return stats_;
+}
+
+}  // namespace diskdb::keyspace
