@@ -54,7 +54,8 @@ def load(server, keys, value_bytes, report, what):
     figures = watch.OpenLoop(server.port, "--load", "--keys", keys, "--value-bytes", value_bytes, "--connections", 20,
                              "--wait", 120).wait()
     return report.check(figures["errors"] == 0 and figures["unanswered"] == 0 and figures["answered"] == keys,
-                        f"{what}: {keys} keys of {value_bytes} bytes ({megabytes(keys * value_bytes)}) loaded in {figures['seconds']:.1f} s",
+                        f"{what}: {keys} keys of {value_bytes} bytes ({megabytes(keys * value_bytes)}) loaded in "
+                        f"{figures['seconds']:.1f} s",
                         f"{figures['errors']} errors, {figures['unanswered']} unanswered; {figures['first_error']}")
 
 

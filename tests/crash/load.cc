@@ -9,10 +9,14 @@
 //     commands answered  <=  P  <=  commands sent,   and   P > every command whose effect a reader
 //     has seen.
 // That one rule covers lost writes, reordered writes, half applied MSETs and resurrected keys.
+// While it lives, a value read must be one that a command wrote, whole in every byte, and no older
+// than the newest that was answered or read before the question was sent; and what earlier rounds
+// have left must read as it was found then. So a stale copy from a slower tier shows at once.
 // Shared by all writers: counters (answered <= value <= sent, and never less than any reply said)
 // and a triple of keys set by MSET (all three equal, at every read too).
 //
-// Usage: load PORT SEED WRITERS READERS, then lines on its input: `run` (a new round, until the
+// Usage: load PORT SEED WRITERS READERS [KEYS VALUE_BYTES] (keys of a writer, bound of most values'
+// sizes: how much data a round leaves), then lines on its input: `run` (a new round, until the
 // server dies), `verify` (against the restarted server: this round, and all earlier ones again),
 // `quit`.
 #include <arpa/inet.h>
@@ -35,7 +39,8 @@
 
 namespace {
 
-constexpr int kKeysPerWriter = 24;
+constexpr std::size_t kMgetKeysMax = 100;
+constexpr int kFailuresShownMax = 20;  // of a round
 constexpr int kSharedCounters = 4;
 constexpr int kDepthMax = 64;         // commands in one pipeline
 constexpr int kReplySecondsMax = 30;  // a server that is silent for longer counts as hung
@@ -172,14 +177,21 @@ std::uint64_t mix(std::uint64_t x) {
 
 using State = std::map<std::string, std::string>;  // of one writer's keys: key -> value
 
+// How much data a round leaves.
+struct Shape {
+  int keys_per_writer = 24;
+  std::uint64_t padding_bytes_max = 200;
+};
+
 // What one writer does in one round.
 class Stream {
  public:
-  Stream(std::uint64_t seed, int round, int writer)
+  Stream(std::uint64_t seed, int round, int writer, Shape shape)
       : seed_(mix(mix(seed + static_cast<std::uint64_t>(round)) +
                   static_cast<std::uint64_t>(writer))),
         prefix_("r" + std::to_string(round) + ":w" + std::to_string(writer) + ":"),
-        round_(round) {}
+        round_(round),
+        shape_(shape) {}
 
   std::string key(int index) const { return prefix_ + "k" + std::to_string(index); }
   std::string counter() const { return prefix_ + "n"; }
@@ -194,14 +206,35 @@ class Stream {
 
   std::vector<std::string> keys() const {
     std::vector<std::string> all = {counter(), journal(), part(0), part(1), part(2)};
-    for (int i = 0; i < kKeysPerWriter; ++i) all.push_back(key(i));
+    for (int i = 0; i < shape_.keys_per_writer; ++i) all.push_back(key(i));
     return all;
+  }
+
+  // Which of the keys the n-th command sets, else -1.
+  int index_set_by(std::uint64_t n) const {
+    const std::uint64_t r = mix(seed_ + n);
+    return kind(r) == Kind::kSet ? index_of(r) : -1;
+  }
+
+  // Whether one of the commands from `first` to before `end` deletes this key.
+  bool has_delete(int index, std::uint64_t first, std::uint64_t end) const {
+    for (std::uint64_t n = first; n < end; ++n) {
+      const std::uint64_t r = mix(seed_ + n);
+      if (kind(r) == Kind::kDelete && index_of(r) == index) return true;
+    }
+    return false;
+  }
+
+  // Whether `text` is what one of the commands gives this key.
+  bool is_value_of(int index, const std::string& text) const {
+    const std::uint64_t n = std::strtoull(text.c_str(), nullptr, 10);
+    return index_set_by(n) == index && text == value(n, mix(seed_ + n));
   }
 
   // The n-th command. `shared` is set to the shared counter it increments, else -1.
   std::vector<std::string> command(std::uint64_t n, int& shared) const {
     const std::uint64_t r = mix(seed_ + n);
-    const int index = static_cast<int>((r >> 32) % kKeysPerWriter);
+    const int index = index_of(r);
     shared = -1;
     switch (kind(r)) {
       case Kind::kDelete:
@@ -230,7 +263,7 @@ class Stream {
   // What the n-th command makes of the writer's own keys.
   void apply(std::uint64_t n, State& state) const {
     const std::uint64_t r = mix(seed_ + n);
-    const int index = static_cast<int>((r >> 32) % kKeysPerWriter);
+    const int index = index_of(r);
     switch (kind(r)) {
       case Kind::kSet:
         state[key(index)] = value(n, r);
@@ -269,9 +302,13 @@ class Stream {
     return Kind::kShared;
   }
 
+  int index_of(std::uint64_t r) const {
+    return static_cast<int>((r >> 32) % static_cast<std::uint64_t>(shape_.keys_per_writer));
+  }
+
   // "n:" and padding, mostly short, now and then larger than any buffer of the server.
-  static std::string value(std::uint64_t n, std::uint64_t r) {
-    std::size_t padding = (r >> 16) % 200;
+  std::string value(std::uint64_t n, std::uint64_t r) const {
+    std::size_t padding = (r >> 16) % shape_.padding_bytes_max;
     if (r % 997 == 0) padding = 30'000;
     return std::to_string(n) + ":" + std::string(padding, static_cast<char>('a' + n % 26));
   }
@@ -279,14 +316,18 @@ class Stream {
   std::uint64_t seed_;
   std::string prefix_;
   int round_;
+  Shape shape_;
 };
 
 struct Writer {
-  explicit Writer(Stream s) : stream(std::move(s)) {}
+  Writer(Stream s, Shape shape)
+      : stream(std::move(s)), newest(static_cast<std::size_t>(shape.keys_per_writer)) {}
   Stream stream;
-  std::uint64_t sent = 0;  // handed to the kernel, perhaps not all of the last ones
+  std::atomic<std::uint64_t> sent{0};  // handed to the kernel, perhaps not all of the last ones
   std::uint64_t answered = 0;
   std::atomic<std::uint64_t> seen{0};  // by readers: P is at least this
+  // By key: one more than the newest command that set it and was answered or seen.
+  std::vector<std::atomic<std::uint64_t>> newest;
 };
 
 struct SharedCounter {
@@ -303,14 +344,16 @@ void raise_to(std::atomic<std::uint64_t>& value, std::uint64_t at_least) {
 
 class Round {
  public:
-  Round(std::uint64_t seed, int number, int writer_count)
-      : seed_(mix(seed + static_cast<std::uint64_t>(number))) {
+  Round(std::uint64_t seed, int number, int writer_count, Shape shape)
+      : seed_(mix(seed + static_cast<std::uint64_t>(number))), shape_(shape) {
     for (int i = 0; i < writer_count; ++i)
-      writers_.push_back(std::make_unique<Writer>(Stream(seed, number, i)));
+      writers_.push_back(std::make_unique<Writer>(Stream(seed, number, i, shape), shape));
   }
 
-  // Loads the server on `port` until every connection has ended.
-  void run(int port, int reader_count) {
+  // Loads the server on `port` until every connection has ended. Readers look at `earlier`, the
+  // rounds before that were verified, too.
+  void run(int port, int reader_count, std::vector<const Round*> earlier) {
+    earlier_ = std::move(earlier);
     std::vector<std::thread> threads;
     for (auto& writer : writers_)
       threads.emplace_back([this, &writer, port] { write(*writer, port); });
@@ -327,6 +370,17 @@ class Round {
     is_settled_ = true;
   }
 
+  bool is_settled() const { return is_settled_; }
+
+  // Bytes of the values that the writers' keys held when they were verified.
+  std::uint64_t settled_bytes() const {
+    std::uint64_t sum = 0;
+    for (const auto& [writer, state] : settled_) {
+      for (const auto& [key, value] : state) sum += value.size();
+    }
+    return sum;
+  }
+
   std::uint64_t answered() const {
     std::uint64_t sum = 0;
     for (const auto& writer : writers_) sum += writer->answered;
@@ -337,8 +391,7 @@ class Round {
 
  private:
   void fail(const std::string& text) {
-    ++failures_;
-    std::printf("FAIL %s\n", text.c_str());
+    if (++failures_ <= kFailuresShownMax) std::printf("FAIL %s\n", text.c_str());
   }
 
   void write(Writer& writer, int port) {
@@ -348,8 +401,9 @@ class Round {
       const std::uint64_t depth = 1 + mix(seed_ ^ writer.sent) % kDepthMax;
       std::string bytes;
       std::vector<int> shared(depth);
+      const std::uint64_t first = writer.sent;
       for (std::uint64_t i = 0; i < depth; ++i) {
-        bytes += encode(writer.stream.command(writer.sent + i, shared[i]));
+        bytes += encode(writer.stream.command(first + i, shared[i]));
         if (shared[i] >= 0) ++counters_[shared[i]].sent;
       }
       writer.sent += depth;
@@ -361,6 +415,9 @@ class Round {
           return;
         }
         if (reply->is_error) fail("a write was refused: " + reply->text);
+        if (const int index = writer.stream.index_set_by(writer.answered); index >= 0) {
+          raise_to(writer.newest[static_cast<std::size_t>(index)], writer.answered + 1);
+        }
         ++writer.answered;
         if (shared[i] >= 0) {
           ++counters_[shared[i]].answered;
@@ -370,47 +427,111 @@ class Round {
     }
   }
 
+  // What a reader asks.
+  struct Question {
+    enum class About { kKey, kCounter, kTriple, kSettled };
+    About about;
+    Writer* writer = nullptr;      // kKey, kSettled
+    const Round* round = nullptr;  // kSettled
+    int index = 0;                 // of the key or counter
+    std::uint64_t newest = 0;      // kKey: what was known of it when it was asked
+  };
+
+  std::pair<Question, std::string> ask(std::uint64_t r, int i) const {
+    using enum Question::About;
+    const int index =
+        static_cast<int>((r >> 30) % static_cast<std::uint64_t>(shape_.keys_per_writer));
+    if (i % 4 == 3) {
+      const int counter = static_cast<int>((r >> 20) % kSharedCounters);
+      return {{.about = kCounter, .index = counter},
+              encode({"GET", writers_[0]->stream.shared_counter(counter)})};
+    }
+    if (i % 4 == 2) {
+      const Stream& stream = writers_[0]->stream;
+      return {{.about = kTriple},
+              encode({"MGET", stream.triple(0), stream.triple(1), stream.triple(2)})};
+    }
+    if (i % 8 == 0 && !earlier_.empty()) {
+      const Round* round = earlier_[(r >> 8) % earlier_.size()];
+      Writer* writer = round->writers_[r % round->writers_.size()].get();
+      return {{.about = kSettled, .writer = writer, .round = round, .index = index},
+              encode({"GET", writer->stream.key(index)})};
+    }
+    Writer* writer = writers_[r % writers_.size()].get();
+    return {{.about = kKey,
+             .writer = writer,
+             .index = index,
+             .newest = writer->newest[static_cast<std::size_t>(index)]},
+            encode({"GET", writer->stream.key(index)})};
+  }
+
+  void check(const Question& question, const Reply& reply) {
+    using enum Question::About;
+    if (reply.is_error) return fail("a read was refused: " + reply.text);
+    switch (question.about) {
+      case kCounter:
+        return raise_to(counters_[question.index].seen,
+                        std::strtoull(reply.text.c_str(), nullptr, 10));
+      case kTriple:
+        if (!is_equal_triple(reply)) fail("a read saw a half applied MSET");
+        return;
+      case kSettled: {
+        const State& state = question.round->settled_.at(question.writer);
+        const auto it = state.find(question.writer->stream.key(question.index));
+        if (reply.is_null != (it == state.end()) || (!reply.is_null && reply.text != it->second)) {
+          fail("a key of an earlier round reads otherwise: " +
+               question.writer->stream.key(question.index));
+        }
+        return;
+      }
+      case kKey:
+        return reply.is_null ? check_absence(question) : check_value(question, reply.text);
+    }
+  }
+
+  void check_absence(const Question& question) {
+    const Stream& stream = question.writer->stream;
+    if (question.newest == 0) return;
+    if (stream.has_delete(question.index, question.newest, question.writer->sent)) return;
+    fail(stream.key(question.index) + " is absent, though command " +
+         std::to_string(question.newest - 1) + " set it and none deletes it since");
+  }
+
+  void check_value(const Question& question, const std::string& text) {
+    const std::string key = question.writer->stream.key(question.index);
+    if (!question.writer->stream.is_value_of(question.index, text)) {
+      return fail(key + " reads as what nothing wrote: " + text.substr(0, 30));
+    }
+    const std::uint64_t newest = std::strtoull(text.c_str(), nullptr, 10) + 1;
+    if (newest < question.newest) {
+      fail(key + " reads as after command " + std::to_string(newest - 1) + ", though " +
+           std::to_string(question.newest - 1) + " was answered or read before");
+    }
+    raise_to(question.writer->newest[static_cast<std::size_t>(question.index)], newest);
+    raise_to(question.writer->seen, newest);
+  }
+
   void read(int reader, int port) {
     Connection connection;
     if (!connection.open(port)) return;
     for (std::uint64_t turn = 0;; ++turn) {
-      struct Question {
-        Writer* writer;
-        int counter;
-      };
       std::vector<Question> questions;
       std::string bytes;
       for (int i = 0; i < 16; ++i) {
         const std::uint64_t r = mix(seed_ + turn * 1000 + static_cast<std::uint64_t>(reader) * 31 +
                                     static_cast<std::uint64_t>(i));
-        Writer& writer = *writers_[r % writers_.size()];
-        const int counter = static_cast<int>((r >> 20) % kSharedCounters);
-        if (i % 4 == 3) {
-          bytes += encode({"GET", writer.stream.shared_counter(counter)});
-          questions.push_back({nullptr, counter});
-        } else if (i % 4 == 2) {
-          bytes += encode(
-              {"MGET", writer.stream.triple(0), writer.stream.triple(1), writer.stream.triple(2)});
-          questions.push_back({nullptr, -1});
-        } else {
-          bytes += encode({"GET", writer.stream.key(static_cast<int>((r >> 30) % kKeysPerWriter))});
-          questions.push_back({&writer, -1});
-        }
+        auto [question, request] = ask(r, i);
+        questions.push_back(question);
+        bytes += request;
       }
       if (!connection.send(bytes)) return;
       for (const Question& question : questions) {
         const std::optional<Reply> reply = connection.receive();
-        if (!reply) return;
-        if (reply->is_error) {
-          fail("a read was refused: " + reply->text);
-        } else if (question.counter >= 0) {
-          raise_to(counters_[question.counter].seen,
-                   std::strtoull(reply->text.c_str(), nullptr, 10));
-        } else if (question.writer == nullptr) {
-          if (!is_equal_triple(*reply)) fail("a read saw a half applied MSET");
-        } else if (!reply->is_null) {
-          raise_to(question.writer->seen, std::strtoull(reply->text.c_str(), nullptr, 10) + 1);
+        if (!reply) {
+          if (connection.timed_out()) fail("no reply to a read for a long time");
+          return;
         }
+        check(question, *reply);
         ++seen_count_;
       }
     }
@@ -426,14 +547,17 @@ class Round {
 
   static std::optional<State> fetch(const Stream& stream, Connection& connection) {
     const std::vector<std::string> keys = stream.keys();
-    std::vector<std::string> words = {"MGET"};
-    words.insert(words.end(), keys.begin(), keys.end());
-    if (!connection.send(encode(words))) return std::nullopt;
-    const std::optional<Reply> reply = connection.receive();
-    if (!reply || reply->items.size() != keys.size()) return std::nullopt;
     State state;
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-      if (!reply->items[i].is_null) state[keys[i]] = reply->items[i].text;
+    for (std::size_t first = 0; first < keys.size(); first += kMgetKeysMax) {
+      const std::size_t count = std::min(kMgetKeysMax, keys.size() - first);
+      std::vector<std::string> words = {"MGET"};
+      words.insert(words.end(), &keys[first], &keys[first] + count);
+      if (!connection.send(encode(words))) return std::nullopt;
+      const std::optional<Reply> reply = connection.receive();
+      if (!reply || reply->items.size() != count) return std::nullopt;
+      for (std::size_t i = 0; i < count; ++i) {
+        if (!reply->items[i].is_null) state[keys[first + i]] = reply->items[i].text;
+      }
     }
     return state;
   }
@@ -504,6 +628,8 @@ class Round {
   }
 
   std::uint64_t seed_;
+  Shape shape_;
+  std::vector<const Round*> earlier_;
   std::vector<std::unique_ptr<Writer>> writers_;
   SharedCounter counters_[kSharedCounters];
   std::map<Writer*, State> settled_;
@@ -515,24 +641,33 @@ class Round {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) {
-    std::fprintf(stderr, "usage: load PORT SEED WRITERS READERS\n");
+  if (argc != 5 && argc != 7) {
+    std::fprintf(stderr, "usage: load PORT SEED WRITERS READERS [KEYS VALUE_BYTES]\n");
     return 2;
   }
   const int port = std::atoi(argv[1]);
   const std::uint64_t seed = std::strtoull(argv[2], nullptr, 10);
   const int writer_count = std::atoi(argv[3]);
   const int reader_count = std::atoi(argv[4]);
+  Shape shape;
+  if (argc == 7) {
+    shape.keys_per_writer = std::atoi(argv[5]);
+    shape.padding_bytes_max = std::strtoull(argv[6], nullptr, 10);
+  }
   std::vector<std::unique_ptr<Round>> rounds;
   char line[64];
   while (std::fgets(line, sizeof line, stdin) != nullptr) {
     const std::string order(line, std::strcspn(line, "\n"));
     if (order == "run") {
+      std::vector<const Round*> earlier;
+      for (const auto& round : rounds) {
+        if (round->is_settled()) earlier.push_back(round.get());
+      }
       rounds.push_back(
-          std::make_unique<Round>(seed, static_cast<int>(rounds.size()), writer_count));
+          std::make_unique<Round>(seed, static_cast<int>(rounds.size()), writer_count, shape));
       std::printf("running\n");
       std::fflush(stdout);
-      rounds.back()->run(port, reader_count);
+      rounds.back()->run(port, reader_count, std::move(earlier));
       std::printf("ended %llu answered %llu read\n",
                   static_cast<unsigned long long>(rounds.back()->answered()),
                   static_cast<unsigned long long>(rounds.back()->seen_count()));
@@ -549,6 +684,9 @@ int main(int argc, char** argv) {
           failures += &round == &rounds.back() ? round->failures() : round->failures() - before;
         }
       }
+      std::uint64_t bytes = 0;
+      for (const auto& round : rounds) bytes += round->settled_bytes();
+      std::printf("bytes %llu\n", static_cast<unsigned long long>(bytes));
       std::printf("verified %d failures\n", failures);
     } else {
       return 0;
