@@ -81,7 +81,7 @@ enum class Presence : std::uint8_t {
 class Store {
  public:
   /// Empties the staging folder, and opens. Borrows `disk` for the store's life.
-  /// Errors: kCorrupt, kIo, kNoSpace, kInvalid.
+  /// Errors: kCorrupt, kIo, kNoSpace, kInvalid; kBusy when another process has it open.
   static Result<std::unique_ptr<Store>> open(io::Disk& disk, const Options& options);
   virtual ~Store() = default;
 
@@ -99,6 +99,8 @@ class Store {
   /// The marker, decoded; nothing in a new store.
   virtual Result<std::optional<Marker>> marker() = 0;
 
+  /// Empties the staging folder first. Requires: the files of the checkpoint before are gone.
+  /// They borrow the store.
   virtual Result<std::unique_ptr<CheckpointFiles>> begin_files() = 0;
   /// Makes all that is in `files` part of the store, at once and durably.
   /// Errors: kIo, kNoSpace, kCorrupt: whether it happened is in doubt until marker() has been read
