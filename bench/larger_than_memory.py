@@ -11,6 +11,7 @@ memory, DBSIZE and a whole SCAN with what must be, then kills the server with -9
 
 import argparse
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -59,11 +60,11 @@ def load(server, keys, value_bytes, report, what):
                         f"{figures['errors']} errors, {figures['unanswered']} unanswered; {figures['first_error']}")
 
 
-def scan_all(connection, keys):
+def scan_all(connection, keys, pause=0.0):
     """One whole iteration. Returns (distinct keys of ours, replies of ours, others)."""
     seen, found, foreign, cursor = bytearray(keys), 0, 0, b"0"
     while True:
-        cursor, names = connection.call("SCAN", cursor, "COUNT", 2000)
+        cursor, names = connection.call("SCAN", cursor, "COUNT", 1000)
         for name in names:
             number = int(name[4:]) if name[:4] == b"key:" and name[4:].isdigit() else keys
             if number < keys:
@@ -73,30 +74,80 @@ def scan_all(connection, keys):
                 foreign += 1
         if cursor == b"0":
             return sum(seen), found, foreign
+        if pause:
+            time.sleep(pause)
 
 
-def run_at_rate(server, arguments, keys, report):
-    """Reads and writes at the fixed rate while checkpoints are asked for; prints latency and checks counts."""
-    connection = server.connect(timeout=120)
-    before = watch.info(connection)
+class Observer:
+    """Looks at DBSIZE all the time and goes through SCAN again and again while the load only overwrites keys."""
+
+    def __init__(self, server, keys):
+        self.sizes, self.scans = set(), []
+        self._server, self._keys = server, keys
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._count, self._scan)]
+        for thread in self._threads:
+            thread.start()
+
+    def _count(self):
+        with self._server.connect(timeout=120) as connection:
+            while not self._stopped.wait(0.1):
+                self.sizes.add(connection.call("DBSIZE"))
+
+    def _scan(self):
+        with self._server.connect(timeout=120) as connection:
+            while not self._stopped.wait(1):
+                self.scans.append(scan_all(connection, self._keys, pause=0.002))
+
+    def stop(self):
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def check_whole_scans(scans, keys, report, what):
+    """Each iteration must have returned every key, and none that nobody wrote."""
+    worst = min(scans, default=(0, 0, 0))
+    report.check(scans and all(distinct == keys and foreign == 0 for distinct, _, foreign in scans),
+                 f"{what}: SCAN returned each of {keys} keys, at most {max((s[1] - s[0] for s in scans), default=0)} of them "
+                 f"again, in each of {len(scans)} whole iterations", f"at worst {worst[0]} distinct, {worst[2]} that nobody wrote")
+
+
+def run_at_rate(server, arguments, keys, versions, seconds, checkpoints, shows):
+    """Reads and writes at the fixed rate, asking for checkpoints. Returns the figures, and how many succeeded and failed."""
     run = watch.OpenLoop(server.port, "--keys", keys, "--value-bytes", arguments.value_bytes, "--rate", arguments.rate,
-                         "--seconds", arguments.seconds, "--reads", arguments.reads, "--theta", arguments.theta,
-                         "--connections", arguments.connections, "--verify", "--wait", 60,
-                         *(["--each-second"] if arguments.each_second else []), shows=arguments.each_second)
+                         "--seconds", seconds, "--reads", arguments.reads, "--theta", arguments.theta,
+                         "--connections", arguments.connections, "--verify", "--versions", versions, "--wait", 60,
+                         *(["--each-second"] if shows else []), shows=shows)
     succeeded = failed = 0
-    next_one = time.monotonic() + arguments.seconds / (arguments.checkpoints + 1)
-    while run.is_running():
-        if succeeded + failed < arguments.checkpoints and time.monotonic() >= next_one:
-            done = watch.checkpoint(connection)
-            succeeded, failed = succeeded + done, failed + (not done)
-            next_one += arguments.seconds / (arguments.checkpoints + 1)
-        time.sleep(0.02)
-    figures = run.wait()
-    after = watch.info(connection)
-    report.check(figures["errors"] == 0 and figures["unanswered"] == 0, f"{figures['requests']} requests, each answered",
+    pause = seconds / (checkpoints + 1)
+    next_one = time.monotonic() + pause
+    with server.connect(timeout=120) as connection:
+        while run.is_running():
+            if succeeded + failed < checkpoints and time.monotonic() >= next_one:
+                done = watch.checkpoint(connection)
+                succeeded, failed = succeeded + done, failed + (not done)
+                next_one += pause
+            time.sleep(0.02)
+    return run.wait(), succeeded, failed
+
+
+def check_replies(figures, report, what):
+    report.check(figures["errors"] == 0 and figures["unanswered"] == 0,
+                 f"{what}: {figures['requests']} requests, each answered",
                  f"{figures['errors']} errors, {figures['unanswered']} unanswered; {figures['first_error']}")
-    report.check(figures["wrong"] == 0 and figures["misses"] == 0, f"{figures['reads']} reads found what they must",
+    report.check(figures["wrong"] == 0 and figures["misses"] == 0, f"{what}: {figures['reads']} reads found what they must",
                  f"{figures['wrong']} wrong, {figures['misses']} found nothing; {figures['first_wrong']}")
+
+
+def check_latency(server, arguments, keys, versions, report):
+    """The fixed rate through checkpoints, and nothing else on the machine if that can be had."""
+    with server.connect(timeout=120) as connection:
+        before = watch.info(connection)
+        figures, succeeded, failed = run_at_rate(server, arguments, keys, versions, arguments.seconds, arguments.checkpoints,
+                                                 arguments.each_second)
+        after = watch.info(connection)
+    check_replies(figures, report, "at the rate")
     report.check(figures["rate"] >= RATE_SHARE_MIN * arguments.rate,
                  f"rate kept: {figures['rate']:.0f}/s of {arguments.rate:.0f}/s; {watch.show_latency(figures)}")
     print(f"     the generator took {figures['cpu_share']:.2f} of a processor and was late by at most "
@@ -108,6 +159,17 @@ def run_at_rate(server, arguments, keys, report):
     for name in (watch.COMPLETED, watch.LOADS, watch.EVICTIONS):
         if name in after:
             print(f"     {name}: {after[name] - before.get(name, 0)} during the load")
+
+
+def check_counts_under_load(server, arguments, keys, versions, report):
+    """The same for a third of the time, DBSIZE and SCAN going on meanwhile; they would disturb the latency above."""
+    observer = Observer(server, keys)
+    figures, _, failed = run_at_rate(server, arguments, keys, versions, arguments.seconds / 3, 2, False)
+    observer.stop()
+    check_replies(figures, report, "with SCAN beside it")
+    report.check(failed == 0, "with SCAN beside it: each checkpoint succeeded", f"{failed} failed")
+    report.equal(observer.sizes, {keys}, "DBSIZE is exact all the time")
+    check_whole_scans(observer.scans, keys, report, "under load")
 
 
 def check_larger_than_memory(arguments, report):
@@ -127,13 +189,11 @@ def check_larger_than_memory(arguments, report):
             report.check(fields[watch.COLD] > 0, f"most keys are cold: {fields[watch.COLD]} of {keys}")
         else:
             report.skip("keys are cold", f"INFO has no field {watch.COLD}")
-        run_at_rate(server, arguments, keys, report)
+        versions = servers.scratch_folder() / "versions"
+        check_latency(server, arguments, keys, versions, report)
+        check_counts_under_load(server, arguments, keys, versions, report)
         report.equal(connection.call("DBSIZE"), keys, "DBSIZE is exact after the load")
-        begin = time.monotonic()
-        distinct, found, foreign = scan_all(connection, keys)
-        report.check(distinct == keys and foreign == 0,
-                     f"SCAN returns each of {keys} keys, {found - distinct} of them again, in {time.monotonic() - begin:.1f} s",
-                     f"{distinct} of {keys} distinct, {foreign} that nobody wrote")
+        check_whole_scans([scan_all(connection, keys)], keys, report, "at rest")
         fields = watch.info(connection)
     memory.stop()
     peak = memory.peak
@@ -145,9 +205,9 @@ def check_larger_than_memory(arguments, report):
           f"{megabytes(fields.get(watch.LOG_BYTES, 0))}")
     restart(server, keys, arguments.value_bytes, report, "larger than memory")
     figures = watch.OpenLoop(server.port, "--read-all", "--keys", keys, "--value-bytes", arguments.value_bytes, "--verify",
-                             "--connections", 20, "--wait", 120).wait()
+                             "--versions", versions, "--connections", 20, "--wait", 120).wait()
     report.check(figures["wrong"] == figures["misses"] == figures["errors"] == figures["unanswered"] == 0,
-                 f"each of {keys} values is whole after the restart, {figures['rate']:.0f} read a second",
+                 f"each of {keys} values is the last one acknowledged, whole; {figures['rate']:.0f} read a second",
                  f"{figures['wrong']} wrong, {figures['misses']} gone, {figures['errors']} errors; "
                  f"{figures['first_wrong']} {figures['first_error']}")
     server.kill()

@@ -66,6 +66,7 @@ Options:
   --theta 0.99         of the zipfian distribution, 0 < theta < 1; ranks are scattered over the keys
   --uniform            every key as often as every other
   --verify             check every value that is read
+  --versions FILE      --verify: remember there, from run to run, what was acknowledged of each key
   --window 100         --queue del: keys of a connection that live at a time
   --wait 30            seconds to wait for outstanding replies at the end
   --seed 1             of keys and kinds
@@ -117,6 +118,7 @@ struct Options {
   double theta = 0.99;
   bool uniform = false;
   bool verify = false;
+  std::string versions;
   std::uint64_t window = 100;
   double wait = 30;
   std::uint64_t seed = 1;
@@ -201,6 +203,8 @@ Options read_options(int argc, char** argv) {
       options.uniform = true;
     } else if (name == "--verify") {
       options.verify = true;
+    } else if (name == "--versions") {
+      options.versions = line.next(name);
     } else if (name == "--window") {
       options.window = line.count(name, 0, 1e9);
     } else if (name == "--wait") {
@@ -218,6 +222,10 @@ Options read_options(int argc, char** argv) {
   if (options.port == 0) fail("--port is missing; see --help");
   if (options.verify && options.keys <= options.connections * std::max(options.depth, 1UL)) {
     fail("--verify wants more keys than there can be requests under way");
+  }
+  if (!options.versions.empty() &&
+      (!options.verify || (options.mode != Mode::kRate && options.mode != Mode::kReadAll))) {
+    fail("--versions goes with --verify, at a rate or with --read-all");
   }
   if (options.depth == 0) options.depth = options.mode == Mode::kRate ? 1 : 32;
   return options;
@@ -544,6 +552,25 @@ class Versions {
   // Refused: whatever the key held, it holds still.
   void note_refused(std::uint64_t key) { sent_[key] = acknowledged_[key]; }
 
+  /// What an earlier run has saved; nothing if there is no such file.
+  void restore(const std::string& path) {
+    std::FILE* file = std::fopen(path.c_str(), "rb");
+    if (file == nullptr) return;
+    const std::size_t count =
+        std::fread(acknowledged_.data(), sizeof(std::uint64_t), acknowledged_.size(), file);
+    std::fclose(file);
+    if (count != 0 && count != acknowledged_.size()) fail(path + " is of another number of keys");
+    sent_ = acknowledged_;
+  }
+
+  void save(const std::string& path) const {
+    std::FILE* file = std::fopen(path.c_str(), "wb");
+    if (file == nullptr) fail("cannot write " + path);
+    const std::size_t count =
+        std::fwrite(acknowledged_.data(), sizeof(std::uint64_t), acknowledged_.size(), file);
+    if (std::fclose(file) != 0 || count != acknowledged_.size()) fail("cannot write " + path);
+  }
+
  private:
   std::vector<std::uint64_t> sent_;
   std::vector<std::uint64_t> acknowledged_;
@@ -619,7 +646,10 @@ class Run {
     if (options.mode == Mode::kRate) {
       mixture_ = std::make_unique<Mixture>(options);
       total_ = static_cast<std::uint64_t>(options.rate * options.seconds);
-      if (options.verify) versions_.emplace(options.keys);
+    }
+    if (options.verify && (mixture_ || !options.versions.empty())) {
+      versions_.emplace(options.keys);
+      if (!options.versions.empty()) versions_->restore(options.versions);
     }
     // Versions of a later run are higher than those of an earlier one.
     first_version_ =
@@ -661,6 +691,7 @@ class Run {
     }
     figures_.cpu_seconds = cpu_seconds() - cpu_before;
     count_unanswered();
+    if (versions_ && mixture_ && !options_.versions.empty()) versions_->save(options_.versions);
     return figures_;
   }
 
