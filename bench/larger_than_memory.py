@@ -110,7 +110,8 @@ def check_whole_scans(scans, keys, report, what):
     worst = min(scans, default=(0, 0, 0))
     report.check(scans and all(distinct == keys and foreign == 0 for distinct, _, foreign in scans),
                  f"{what}: SCAN returned each of {keys} keys, at most {max((s[1] - s[0] for s in scans), default=0)} of them "
-                 f"again, in each of {len(scans)} whole iterations", f"at worst {worst[0]} distinct, {worst[2]} that nobody wrote")
+                 f"again, in each of {len(scans)} whole iterations",
+                 f"at worst {worst[0]} distinct, {worst[2]} that nobody wrote")
 
 
 def run_at_rate(server, arguments, keys, versions, seconds, checkpoints, shows):
