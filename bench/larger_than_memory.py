@@ -26,6 +26,8 @@ RESIDENT_SHARE_MAX = 1.2
 RATE_SHARE_MIN = 0.98
 RESTART_SECONDS_MAX = {4096: 2.0, 128: 10.0}  # by bytes of a value; 10 s is the replay-time target
 START_SECONDS = 600
+# Live settings that keep a server from making checkpoints of its own; one that does not know them makes none.
+RARE_CHECKPOINTS = {"checkpoint-log-min": 1 << 40, "checkpoint-replay-time": 1_000_000_000}
 
 
 def start(server):
@@ -219,9 +221,11 @@ def check_log_only(arguments, report):
     for value_bytes in arguments.log_values:
         what = f"{arguments.log_mb} MB of log, values of {value_bytes} bytes"
         keys = arguments.log_mb * MB // (value_bytes + 60)
-        server = servers.diskdb(arguments.binary, None, "--maxmemory", f"{8 * arguments.log_mb}mb", *arguments.option,
-                                *arguments.rare_checkpoints)
+        server = servers.diskdb(arguments.binary, None, "--maxmemory", f"{8 * arguments.log_mb}mb", *arguments.option)
         start(server)
+        with server.connect() as connection:
+            for name, value in RARE_CHECKPOINTS.items():
+                connection.raw("CONFIG", "SET", name, value)
         if not load(server, keys, value_bytes, report, what):
             continue
         with server.connect() as connection:
@@ -252,8 +256,6 @@ def parse_arguments():
     parser.add_argument("--each-second", action="store_true", help="show the load second by second")
     parser.add_argument("--log-mb", type=int, help="--log-only: size of the log (default: 1024)")
     parser.add_argument("--log-values", type=int, nargs="+", default=[4096, 128], help="--log-only: sizes of values")
-    parser.add_argument("--rare-checkpoints", action="append", default=[], metavar="OPTION",
-                        help="--log-only: passed on to the server, to keep it from making checkpoints")
     parser.add_argument("--folder", help="of the data (default: a temporary one)")
     parser.add_argument("--option", action="append", default=[], help="passed on to the server, as --option=--threads --option=4")
     parser.add_argument("--deadline", type=int, default=3600, help="seconds until it gives up (default: %(default)s)")
