@@ -2,9 +2,10 @@
 
 #include <rocksdb/env.h>
 
+#include <algorithm>
 #include <span>
-#include <utility>
 
+#include "base/reached.h"
 #include "store/status.h"
 
 namespace diskdb::store {
@@ -55,6 +56,23 @@ class RandomAccessFile final : public rocksdb::FSRandomAccessFile {
 
  private:
   std::unique_ptr<io::File> file_;
+};
+
+/// One that is to be ingested.
+class StagedFile final : public rocksdb::FSRandomAccessFile {
+ public:
+  StagedFile(std::unique_ptr<io::File> file, std::string path, StagedReads& reads)
+      : file_(std::move(file)), path_(std::move(path)), reads_(reads) {}
+
+  IOStatus Read(std::uint64_t offset, std::size_t bytes, const IOOptions&, Slice* result,
+                char* scratch, IODebugContext*) const override {
+    return reads_.read(*file_, path_, offset, bytes, result, scratch);
+  }
+
+ private:
+  std::unique_ptr<io::File> file_;
+  std::string path_;
+  StagedReads& reads_;
 };
 
 /// RocksDB gathers what it appends (up to writable_file_max_buffer_size), so each Append is a
@@ -119,12 +137,44 @@ class SilentLogger final : public rocksdb::Logger {
   void Logv(rocksdb::InfoLogLevel, const char*, va_list) override {}
 };
 
+std::string folder_of(const std::string& path) { return path.substr(0, path.find_last_of('/')); }
+
 /// RocksDB writes folders with and without a slash at the end.
 std::string without_slash(const std::string& folder) {
   return folder.size() > 1 && folder.back() == '/' ? folder.substr(0, folder.size() - 1) : folder;
 }
 
 }  // namespace
+
+void StagedReads::enter(Phase phase) {
+  const std::lock_guard guard(m_);
+  phase_ = phase;
+  if (phase != Phase::kIdle) return;
+  kept_.clear();
+  unreadable_.clear();
+}
+
+IOStatus StagedReads::read(io::File& file, const std::string& path, std::uint64_t offset,
+                           std::size_t bytes, Slice* result, char* scratch) {
+  const std::lock_guard guard(m_);
+  if (phase_ == Phase::kHandsOut) {
+    const auto found = kept_.find({path, offset});
+    if (found != kept_.end() && found->second.size() >= bytes) {
+      std::copy_n(found->second.begin(), bytes, scratch);
+      *result = Slice(scratch, bytes);
+      return IOStatus::OK();
+    }
+  }
+  IOStatus status = store::read(file, offset, bytes, result, scratch);
+  if (phase_ == Phase::kRemembers && status.ok()) kept_[{path, offset}] = result->ToString();
+  if (phase_ == Phase::kHandsOut && !status.ok()) unreadable_.insert(path);
+  return status;
+}
+
+bool StagedReads::is_unreadable(const std::string& path) {
+  const std::lock_guard guard(m_);
+  return unreadable_.count(path) != 0;
+}
 
 IOStatus FileSystem::failure(const Status& status, const std::string& path) {
   if (status.error().code == Code::kNotFound && path.ends_with(".sst")) misses_tables_ = true;
@@ -145,7 +195,11 @@ IOStatus FileSystem::NewRandomAccessFile(const std::string& path, const rocksdb:
                                          IODebugContext*) {
   auto file = disk_.open(path, io::OpenMode::kRead);
   if (!file.ok()) return failure(file.status(), path);
-  *result = std::make_unique<RandomAccessFile>(std::move(*file));
+  if (path.starts_with(staging_)) {
+    *result = std::make_unique<StagedFile>(std::move(*file), path, staged_reads_);
+  } else {
+    *result = std::make_unique<RandomAccessFile>(std::move(*file));
+  }
   return IOStatus::OK();
 }
 
@@ -227,11 +281,16 @@ IOStatus FileSystem::GetFileModificationTime(const std::string&, const IOOptions
 
 IOStatus FileSystem::RenameFile(const std::string& from, const std::string& to, const IOOptions&,
                                 IODebugContext*) {
+  if (Status status = disk_.sync_folder(folder_of(to)); !status.ok()) return foreign(status);
   return outcome(disk_.rename(from, to));
 }
 
 IOStatus FileSystem::LinkFile(const std::string& from, const std::string& to, const IOOptions&,
                               IODebugContext*) {
+  if (staged_reads_.is_unreadable(from)) {
+    REACHED("store: a staged file could not be read");
+    return IOStatus::IOError("link " + from + ": it could not be read before");
+  }
   return outcome(disk_.hard_link(from, to));
 }
 

@@ -2,24 +2,64 @@
 // So what can be done to a disk in a test (io/sim_disk.h) can be done under RocksDB: every call can
 // fail, the disk can be full, power loss takes what was not synced. Clock and threads stay
 // RocksDB's own. No mmap, no direct I/O, no preallocation, no files of messages.
+//
+// It also stands between RocksDB 7.8.3 and what that does when it cannot read a file it is to
+// ingest. It takes the file's bounds from its first and its last entry, and looks at no status:
+// without the first it ingests a file of unknown bounds, whose keys are then not found; without the
+// last it aborts. So the store reads both ends beforehand, which are remembered here and handed out
+// when the ingest asks for them; and a staged file that the ingest could not read all the same
+// cannot be linked into the store, by which the ingest fails before it has done anything.
 #pragma once
 
 #include <rocksdb/file_system.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "io/file.h"
 
 namespace diskdb::store {
 
+/// Reads of staged files, kept by the file system for the ingest that follows.
+///
+/// Threads: thread-safe: one mutex.
+class StagedReads {
+ public:
+  enum class Phase : std::uint8_t {
+    kIdle,
+    kRemembers,  ///< what is read is kept
+    kHandsOut,   ///< what is kept is given; a path whose read fails is noted
+  };
+
+  /// Idleness forgets everything.
+  void enter(Phase phase);
+  /// Reads from `file`, or from what is kept.
+  rocksdb::IOStatus read(io::File& file, const std::string& path, std::uint64_t offset,
+                         std::size_t bytes, rocksdb::Slice* result, char* scratch);
+  /// Did a read of it fail while handing out?
+  bool is_unreadable(const std::string& path);
+
+ private:
+  std::mutex m_;
+  // guarded by m_
+  Phase phase_ = Phase::kIdle;
+  std::map<std::pair<std::string, std::uint64_t>, std::string> kept_;
+  std::set<std::string> unreadable_;
+};
+
 /// Threads: thread-safe, as the disk is.
 class FileSystem final : public rocksdb::FileSystem {
  public:
-  /// Borrows `disk` for its life.
-  explicit FileSystem(io::Disk& disk) : disk_(disk) {}
+  /// Borrows `disk` for its life. Files in the folder `staging` are to be ingested.
+  FileSystem(io::Disk& disk, const std::string& staging) : disk_(disk), staging_(staging + "/") {}
+
+  StagedReads& staged_reads() { return staged_reads_; }
 
   /// Has RocksDB asked for a table file (*.sst) that does not exist, since forget_missing_tables()?
   bool misses_tables() const { return misses_tables_; }
@@ -62,6 +102,8 @@ class FileSystem final : public rocksdb::FileSystem {
   rocksdb::IOStatus GetFileModificationTime(const std::string& path,
                                             const rocksdb::IOOptions& options, std::uint64_t* time,
                                             rocksdb::IODebugContext* debug) override;
+  /// Makes the names in `to`'s folder durable first: RocksDB replaces CURRENT before it has synced
+  /// the name of the MANIFEST that CURRENT then names, and a power loss may keep one of the two.
   rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
                                const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* debug) override;
@@ -90,6 +132,8 @@ class FileSystem final : public rocksdb::FileSystem {
   rocksdb::IOStatus failure(const Status& status, const std::string& path);
 
   io::Disk& disk_;
+  const std::string staging_;
+  StagedReads staged_reads_;
   std::atomic<bool> misses_tables_{false};
 };
 

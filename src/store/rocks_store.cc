@@ -2,6 +2,7 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/env.h>
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/statistics.h>
 #include <rocksdb/table.h>
 
@@ -37,6 +38,27 @@ std::uint64_t files_at_level(rocksdb::DB& db, int level) {
   }
   for (const char digit : text) count = count * 10 + static_cast<std::uint64_t>(digit - '0');
   return count;
+}
+
+/// Reads the first and the last entry of a file, so that they are remembered.
+rocksdb::Status read_ends(const std::string& path, const rocksdb::Options& options,
+                          StagedReads& reads) {
+  reads.enter(StagedReads::Phase::kHandsOut);  // what opening reads is not needed again
+  rocksdb::SstFileReader reader(options);
+  if (auto status = reader.Open(path); !status.ok()) return status;
+  reads.enter(StagedReads::Phase::kRemembers);
+  rocksdb::ReadOptions how;
+  how.max_skippable_internal_keys = 1;  // it would pass over erasures
+  for (const bool is_first : {true, false}) {
+    const std::unique_ptr<rocksdb::Iterator> entry(reader.NewIterator(how));
+    if (is_first) {
+      entry->SeekToFirst();
+    } else {
+      entry->SeekToLast();
+    }
+    if (!entry->status().ok() && !entry->status().IsIncomplete()) return entry->status();
+  }
+  return rocksdb::Status::OK();
 }
 
 /// 0 up to `soft`, 1 from `hard` on, and a straight line between.
@@ -87,7 +109,7 @@ RocksStore::RocksStore(io::Disk& disk, Options options)
       options_(std::move(options)),
       staging_(options_.folder + "/staging"),
       ballast_(options_.folder + "/ballast"),
-      file_system_(std::make_shared<FileSystem>(disk)),
+      file_system_(std::make_shared<FileSystem>(disk, staging_)),
       env_(rocksdb::NewCompositeEnv(file_system_)),
       watcher_(std::make_shared<Watcher>()) {
   env_->SetBackgroundThreads(options_.background_threads, rocksdb::Env::LOW);
@@ -258,13 +280,10 @@ Status RocksStore::ingest(CheckpointFiles& files) {
   const Shared shared = share_handle();
   if (db_ == nullptr || needs_reopen()) return closed();
   if (staged.paths().empty()) return Status::okay();
-  rocksdb::IngestExternalFileOptions how;
-  how.move_files = true;
-  how.failed_move_fall_back_to_copy = false;
-  how.write_global_seqno = false;  // the files stay as they were written
-  how.allow_blocking_flush = false;
   give_up_ballast();
-  if (const auto status = db_->IngestExternalFile(staged.paths(), how); !status.ok()) {
+  const rocksdb::Status status = ingest_files(staged.paths());
+  file_system_->staged_reads().enter(StagedReads::Phase::kIdle);
+  if (!status.ok()) {
     REACHED("store: an ingest failed");
     watcher_->note_failure();
     return Status(translate(status)).because("ingesting a checkpoint");
@@ -273,6 +292,22 @@ Status RocksStore::ingest(CheckpointFiles& files) {
   ++ingest_count_;
   restore_ballast();
   return Status::okay();
+}
+
+rocksdb::Status RocksStore::ingest_files(const std::vector<std::string>& paths) {
+  StagedReads& reads = file_system_->staged_reads();
+  for (const std::string& path : paths) {
+    if (auto status = read_ends(path, writer_options(options_, env_.get()), reads); !status.ok()) {
+      return status;
+    }
+  }
+  reads.enter(StagedReads::Phase::kHandsOut);
+  rocksdb::IngestExternalFileOptions how;
+  how.move_files = true;
+  how.failed_move_fall_back_to_copy = false;
+  how.write_global_seqno = false;  // the files stay as they were written
+  how.allow_blocking_flush = false;
+  return db_->IngestExternalFile(paths, how);
 }
 
 void RocksStore::give_up_ballast() {

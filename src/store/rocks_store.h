@@ -83,6 +83,8 @@ class RocksStore final : public Store {
   rocksdb::Status open_database(bool salvages);
   Status salvage();
 
+  rocksdb::Status ingest_files(const std::vector<std::string>& paths);
+
   void give_up_ballast();
   void restore_ballast();
 

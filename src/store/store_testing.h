@@ -41,14 +41,14 @@ inline Contents contents_of(Store& store) {
 
 /// A store, and what it should hold.
 struct Rig {
-  explicit Rig(std::uint64_t seed) : disk(seed), random(seed) {
+  explicit Rig(std::uint64_t seed, bool opens = true) : disk(seed), random(seed) {
     options.folder = "/db";
     options.block_cache_bytes = 1U << 20U;
     options.file_bytes_max = 4000;
     options.ballast_bytes = 20'000;
     options.level0_files_for_compaction = 3;
     options.target_file_bytes = 8000;
-    restart();
+    if (opens) restart();
   }
   Rig(const Rig&) = delete;
   Rig& operator=(const Rig&) = delete;
