@@ -152,8 +152,54 @@ void add_log(const log::Stats& stats, Lines& lines) {
   lines.add("log_has_room", stats.has_room ? 1 : 0);
 }
 
-/// Redis's names for what the log does: its snapshot and its append-only file are both the log
-/// here.
+void add_checkpoints(const keyspace::CheckpointStats& stats, Lines& lines) {
+  lines.add("checkpoints_completed", stats.completed_count);
+  lines.add("checkpoints_failed", stats.failed_count);
+  lines.add("checkpoint_last_offset", stats.last_offset);
+  lines.add("checkpoint_last_entries", stats.entry_count);
+  lines.add("checkpoint_last_usec", stats.last_micros);
+  lines.add("checkpoint_cut_usec_max", stats.cut_micros_max);
+  lines.add("checkpoint_written_bytes", stats.written_bytes);
+}
+
+void add_store(const store::Stats& stats, Lines& lines) {
+  lines.add("store_file_bytes", stats.file_bytes);
+  lines.add("store_files", stats.file_count);
+  lines.add("store_level0_files", stats.level0_file_count);
+  lines.add("store_pending_compaction_bytes", stats.pending_compaction_bytes);
+  lines.add("store_compaction_read_bytes", stats.compaction_read_bytes);
+  lines.add("store_compaction_written_bytes", stats.compaction_written_bytes);
+  lines.add("store_block_cache_bytes", stats.block_cache_bytes);
+  lines.add("store_block_cache_hits", stats.block_cache_hits);
+  lines.add("store_block_cache_misses", stats.block_cache_misses);
+  lines.add("store_table_reader_bytes", stats.table_reader_bytes);
+  lines.add("store_ingests", stats.ingest_count);
+  lines.add("store_reopens", stats.reopen_count);
+}
+
+/// What of the keyspace is in memory, and what moves. Requires: all shards held.
+void add_tier(CommandContext& cx, Lines& lines) {
+  keyspace::Keyspace& keyspace = cx.services.keyspace;
+  std::size_t resident = 0;
+  std::size_t cold = 0;
+  std::size_t gone = 0;
+  for (keyspace::Shard& shard : keyspace.shards()) {
+    for (const auto& table : shard.tables) {
+      resident += table->count();
+      cold += table->cold_count();
+      gone += table->gone_count();
+    }
+  }
+  lines.add("resident_keys", resident);
+  lines.add("cold_keys", cold);
+  lines.add("tombstones", gone);
+  lines.add("dirty_bytes", keyspace.dirty_bytes());
+  lines.add("unsettled_bytes", keyspace.unsettled_bytes());
+  lines.add("tier_loads", keyspace.load_count);
+  lines.add("tier_evictions", keyspace.eviction_count);
+}
+
+/// Redis's names: its snapshot is a checkpoint here, its append-only file the log.
 void persistence(CommandContext& cx, Lines& lines) {
   const Statistics& statistics = cx.services.statistics;
   const bool has_log = cx.services.log != nullptr;
@@ -161,10 +207,14 @@ void persistence(CommandContext& cx, Lines& lines) {
   lines.add("loading", cx.services.keyspace.is_replaying.load() ? 1 : 0);
   lines.add("async_loading", 0);
   lines.add("rdb_changes_since_last_save", statistics.changes_since_save());
-  lines.add("rdb_bgsave_in_progress", 0);
+  const keyspace::Checkpointer* checkpointer = cx.services.checkpointer;
+  const keyspace::CheckpointStats checkpoints =
+      checkpointer == nullptr ? keyspace::CheckpointStats{} : checkpointer->stats();
+  const bool has_ended = checkpoints.completed_count + checkpoints.failed_count > 0;
+  lines.add("rdb_bgsave_in_progress", checkpoints.is_running ? 1 : 0);
   lines.add("rdb_last_save_time", last_save_seconds(cx.services));
-  lines.add("rdb_last_bgsave_status", "ok");
-  lines.add("rdb_last_bgsave_time_sec", -1);
+  lines.add("rdb_last_bgsave_status", checkpoints.has_failed ? "err" : "ok");
+  lines.add("rdb_last_bgsave_time_sec", has_ended ? checkpoints.last_micros / 1'000'000 : -1);
   lines.add("rdb_current_bgsave_time_sec", -1);
   lines.add("rdb_last_cow_size", 0);
   lines.add("aof_enabled", has_log ? 1 : 0);
@@ -179,6 +229,11 @@ void persistence(CommandContext& cx, Lines& lines) {
   lines.add("aof_pending_bio_fsync", stats.synced < stats.written ? 1 : 0);
   lines.add("aof_delayed_fsync", stats.delayed_sync_count);
   add_log(stats, lines);
+  add_checkpoints(checkpoints, lines);
+  if (cx.services.keyspace.store() != nullptr) {
+    add_store(cx.services.keyspace.store()->stats(), lines);
+    add_tier(cx, lines);
+  }
 }
 
 void stats(CommandContext& cx, Lines& lines) {
@@ -194,7 +249,7 @@ void stats(CommandContext& cx, Lines& lines) {
   lines.add("sync_partial_ok", 0);
   lines.add("sync_partial_err", 0);
   lines.add("expired_keys", keyspace.expired_key_count);
-  lines.add("evicted_keys", 0);
+  lines.add("evicted_keys", keyspace.policy_deletion_count);
   lines.add("evicted_clients", 0);
   lines.add("keyspace_hits", keyspace.hit_count);
   lines.add("keyspace_misses", keyspace.miss_count);

@@ -75,33 +75,44 @@ Outcome time(CommandContext& cx, Arguments) {
   return Outcome::done();
 }
 
-// ---- Its data on disk. Every acknowledged write is in the log already; these make it survive
-// power loss now rather than within the fsync interval.
+// ---- Its data on disk. Every acknowledged write is in the log already; a checkpoint moves what
+// has changed into the store, so that the log before it may go and a start has less to replay.
 
-Outcome sync_log(CommandContext& cx) {
-  if (cx.services.log == nullptr) {
-    return cx.refuse("ERR the memory engine keeps nothing on disk");
-  }
-  if (const Status status = cx.services.log->sync_all(); !status.ok()) {
-    return cx.refuse("ERR " + status.error().message);
-  }
-  cx.services.statistics.note_save(cx.now());
-  return Outcome::done();
+Outcome has_disk(CommandContext& cx) {
+  if (cx.services.log != nullptr) return Outcome::done();
+  return cx.refuse("ERR the memory engine keeps nothing on disk");
 }
 
+/// SAVE: its connection's thread serves nobody meanwhile; others go on.
 Outcome save(CommandContext& cx, Arguments) {
-  TRY(sync_log(cx));
+  TRY(has_disk(cx));
+  if (const Status status = cx.services.lifecycle.checkpoint(); !status.ok()) {
+    return cx.refuse("ERR " + status.error().message);
+  }
   cx.reply.ok();
   return Outcome::done();
 }
 
-/// BGSAVE [SCHEDULE]: done when the reply comes, as one fsync takes no longer than starting another
-/// process would.
+/// BGSAVE [SCHEDULE].
 Outcome bgsave(CommandContext& cx, Arguments args) {
-  if (!args.is_empty() && (args.count() > 1 || !args.next_is("SCHEDULE"))) return Refusal::kSyntax;
-  TRY(sync_log(cx));
-  cx.reply.simple("Background saving started");
-  return Outcome::done();
+  bool may_queue = false;
+  if (!args.is_empty()) {
+    if (args.count() > 1 || !args.next_is("SCHEDULE")) return Refusal::kSyntax;
+    may_queue = true;
+  }
+  TRY(has_disk(cx));
+  using enum Lifecycle::CheckpointStart;
+  switch (cx.services.lifecycle.start_checkpoint(may_queue)) {
+    case kStarted:
+      cx.reply.simple("Background saving started");
+      return Outcome::done();
+    case kQueued:
+      cx.reply.simple("Background saving scheduled");
+      return Outcome::done();
+    case kRefused:
+      break;
+  }
+  return cx.refuse("ERR Background save already in progress");
 }
 
 Outcome lastsave(CommandContext& cx, Arguments) {
@@ -134,7 +145,7 @@ Outcome shutdown(CommandContext& cx, Arguments args) {
   }
   if (aborts) return cx.refuse("ERR No shutdown in progress.");
   cx.session.closes_after_reply = true;
-  cx.services.lifecycle.request_shutdown();
+  cx.services.lifecycle.request_shutdown(skips_save);
   return Outcome::done();
 }
 

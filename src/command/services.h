@@ -12,6 +12,7 @@
 #include "command/clients.h"
 #include "io/clock.h"
 #include "keyspace/access.h"
+#include "keyspace/checkpointer.h"
 #include "keyspace/keyspace.h"
 #include "log/log.h"
 
@@ -25,13 +26,20 @@ struct Statistics;
 class Lifecycle {
  public:
   virtual ~Lifecycle() = default;
-  /// Asks the server to stop in good order: everything acknowledged and synced. Returns at once;
-  /// the caller's connection gets no reply.
-  virtual void request_shutdown() = 0;
-  /// Rebuilds the keyspace from the log alone, and exchanges it for the one in use (DEBUG LOADAOF,
-  /// RELOAD). Requires: `access` holds all shards. Errors: as the log's; the keyspace is as it was.
-  /// Cost: a restart's.
+  /// Asks the server to stop in good order: everything acknowledged and synced, and a last
+  /// checkpoint unless `skips_checkpoint`. Returns at once; the caller's connection gets no reply.
+  virtual void request_shutdown(bool skips_checkpoint) = 0;
+  /// Rebuilds the keyspace from store and log, as a restart does, and exchanges it for the one in
+  /// use (DEBUG LOADAOF, RELOAD). Requires: `access` holds all shards; it lets go of them
+  /// meanwhile. Errors: as the log's; the keyspace is as it was. Cost: a restart's.
   virtual Status reload(keyspace::Access& access) = 0;
+  enum class CheckpointStart : std::uint8_t { kStarted, kQueued, kRefused };
+  /// Starts a checkpoint in the background (BGSAVE). While one is running it is queued behind that
+  /// if `may_queue`, else refused. Requires: the disk engine.
+  virtual CheckpointStart start_checkpoint(bool may_queue) = 0;
+  /// A checkpoint of all that has changed so far; blocks until it is in the store (SAVE). Requires:
+  /// the disk engine, and no shard is held. Errors: as the checkpoint's.
+  virtual Status checkpoint() = 0;
 };
 
 /// Facts fixed at start, for INFO.
@@ -57,6 +65,7 @@ struct Services {
   Statistics& statistics;
   Lifecycle& lifecycle;
   const ServerFacts& facts;
+  const keyspace::Checkpointer* checkpointer = nullptr;  ///< null for the memory engine
 };
 
 }  // namespace diskdb::command

@@ -63,7 +63,7 @@ class TestServer {
     keyspace::Access access(keyspace_);
     access.begin(0, clock_.wall());
     access.hold_all();
-    const std::string text = keyspace::digest_text(keyspace::digest_of_all(access));
+    const std::string text = keyspace::digest_text(*keyspace::digest_of_all(access));
     access.release();
     return text;
   }
@@ -84,8 +84,10 @@ class TestServer {
     TestSession session;
   };
   struct NoLifecycle final : Lifecycle {
-    void request_shutdown() override {}
+    void request_shutdown(bool) override {}
     Status reload(keyspace::Access&) override { return {Code::kInvalid, "there is no log"}; }
+    CheckpointStart start_checkpoint(bool) override { return CheckpointStart::kStarted; }
+    Status checkpoint() override { return {}; }
   };
 
   Client& client(const std::string& name) {
@@ -135,7 +137,8 @@ class TestServer {
                      .config = config_,
                      .statistics = statistics_,
                      .lifecycle = lifecycle_,
-                     .facts = facts_};
+                     .facts = facts_,
+                     .checkpointer = nullptr};
   Dispatcher dispatcher_{services_};
   std::map<std::string, std::unique_ptr<Client>> clients_;
   std::string raw_;

@@ -41,7 +41,7 @@ class FrameRecorder : public log::Log {
   bool has_room() const override { return true; }
   bool reserve(std::uint64_t) override { return true; }
   Status sync_all() override { return Status::okay(); }
-  Status read(log::Replay&) override { return Status::okay(); }
+  Status read(log::Offset, log::Replay&) override { return Status::okay(); }
   Status release_below(log::Offset) override { return Status::okay(); }
   Status close() override { return Status::okay(); }
   void set_fsync(log::Fsync, Millis) override {}

@@ -23,6 +23,7 @@ Keyspace::Keyspace(const Options& options, log::Log* log, store::Store* store)
       shards_(std::make_unique<Shard[]>(options.shard_count)) {
   ASSERT(std::has_single_bit(options.shard_count) && options.shard_count <= kSlotCount);
   ASSERT(options.database_count > 0);
+  budget.set_tiered(store != nullptr);
   for (std::uint32_t db = 0; db < options.database_count; ++db) {
     generations_.push_back(next_generation_++);
   }
@@ -128,8 +129,7 @@ void Keyspace::restore(const store::Marker& marker) {
   }
 }
 
-void Keyspace::restore_like(const Keyspace& other, const store::Marker& marker) {
-  restore(marker);
+void Keyspace::continue_epochs_of(const Keyspace& other) {
   epoch_ = other.epoch_;
   ingested_epoch_.store(other.ingested_epoch(), std::memory_order_relaxed);
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "io/clock.h"
+#include "keyspace/memory_budget.h"
 #include "keyspace/shard.h"
 #include "log/log.h"
 #include "store/store.h"
@@ -82,8 +83,9 @@ class Keyspace {
   void settle(const Cut& cut);
   /// Starts from what the store holds. Requires: empty and unused.
   void restore(const store::Marker& marker);
-  /// Starts from the same checkpoint as `other`, in its epoch. Requires: empty and unused.
-  void restore_like(const Keyspace& other, const store::Marker& marker);
+  /// Counts epochs and tickets as `other` does, with which it will be exchanged. Requires: unused;
+  /// no checkpoint is under way.
+  void continue_epochs_of(const Keyspace& other);
 
   /// The generation of a database's tables. Requires: any shard held.
   store::Generation generation(std::uint32_t db) const { return generations_[db]; }
@@ -117,6 +119,9 @@ class Keyspace {
     return static_cast<std::uint64_t>(allocated_bytes_.load(std::memory_order_relaxed));
   }
   void account(std::int64_t bytes) { allocated_bytes_.fetch_add(bytes, std::memory_order_relaxed); }
+
+  /// What keys may cost, and how room is made.
+  MemoryBudget budget;
 
   /// While set, expired keys are answered as absent but not deleted (writes are refused, clients
   /// paused).

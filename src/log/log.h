@@ -140,9 +140,9 @@ class Log {
 
   /// Blocks until everything appended so far is synced. Errors: as the sync that failed (I4).
   virtual Status sync_all() = 0;
-  /// Syncs, and hands the whole log to `replay` once more, as open() did. Requires: nobody appends
-  /// meanwhile. Errors: as sync_all, as `replay`, or kCorrupt.
-  virtual Status read(Replay& replay) = 0;
+  /// Syncs, and hands the log from `from` on to `replay` once more, as open() did. Requires: nothing
+  /// at or above `from` was released; nobody appends meanwhile. Errors: as sync_all, as `replay`, or kCorrupt.
+  virtual Status read(Offset from, Replay& replay) = 0;
   /// Segments that hold only bytes below `offset` may go: they are recycled or removed.
   virtual Status release_below(Offset offset) = 0;
   /// Writes, syncs and seals: the next start finds nothing unattested. No call but the destructor

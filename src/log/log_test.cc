@@ -501,7 +501,7 @@ TEST(LogCheckpoint, ARunningLogCanBeReadAgainFromIt) {
   rig.must_open();
   for (int i = 0; i < 10; ++i) rig.append_any(1000);
   Collector found(50);
-  ASSERT_TRUE(rig.log->read(found).ok()) << "it writes and syncs what is pending first";
+  ASSERT_TRUE(rig.log->read(50, found).ok()) << "it writes and syncs what is pending first";
   EXPECT_EQ(found.text, rig.history.substr(50));
   rig.append_any(100);
   ASSERT_TRUE(rig.log->sync_all().ok());

@@ -507,12 +507,12 @@ Status SegmentedLog::sync_all() {
   return Status::okay();
 }
 
-Status SegmentedLog::read(Replay& replay) {
+Status SegmentedLog::read(Offset from, Replay& replay) {
   TRY(sync_all());
-  TRY_LET(const Scan found, scan(disk_, options_.folder, options_.checkpoint));
+  TRY_LET(const Scan found, scan(disk_, options_.folder, from));
   if (found.damage.has_value()) return corruption(*found.damage, options_.folder, found.attested);
   ASSERT(found.end == written());
-  TRY(replay_from(disk_, found, options_.checkpoint, replay));
+  TRY(replay_from(disk_, found, from, replay));
   return Status::okay();
 }
 

@@ -56,7 +56,7 @@ class SegmentedLog final : public Log {
   bool has_room() const override { return has_room_.load(std::memory_order_relaxed); }
   bool reserve(std::uint64_t bytes) override;
   Status sync_all() override;
-  Status read(Replay& replay) override;
+  Status read(Offset from, Replay& replay) override;
   Status release_below(Offset offset) override;
   Status close() override;
   void set_fsync(Fsync fsync, Millis interval) override;

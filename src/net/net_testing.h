@@ -74,7 +74,7 @@ class TestLog final : public log::Log {
     acknowledge(appended());
     return {};
   }
-  Status read(log::Replay&) override { return {}; }
+  Status read(log::Offset, log::Replay&) override { return {}; }
   Status release_below(log::Offset) override { return {}; }
   Status close() override { return {}; }
   void set_fsync(log::Fsync, Millis) override {}
@@ -110,7 +110,8 @@ class TestServer final : public command::Lifecycle {
                  .config = config,
                  .statistics = statistics,
                  .lifecycle = *this,
-                 .facts = facts_} {
+                 .facts = facts_,
+                 .checkpointer = nullptr} {
     NetworkOptions options;
     options.thread_count = threads;
     auto created = Network::create(services, options, [](const std::string&) {});
@@ -128,8 +129,10 @@ class TestServer final : public command::Lifecycle {
   }
   keyspace::Keyspace& keyspace() { return keyspace_; }
 
-  void request_shutdown() override {}
+  void request_shutdown(bool) override {}
   Status reload(keyspace::Access&) override { return {}; }
+  CheckpointStart start_checkpoint(bool) override { return CheckpointStart::kStarted; }
+  Status checkpoint() override { return {}; }
 
   TestLog log;
   TestClock clock;

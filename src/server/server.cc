@@ -109,6 +109,12 @@ Status Server::start() {
   }
   services_ = std::make_unique<command::Services>(services_with(*keyspace_));
   follow_settings();
+  if (checkpointer_ != nullptr) {
+    background_ = std::make_unique<Background>(
+        *checkpointer_, statistics_, clock_,
+        [this](const std::string& line) { server_log_.warning(line); });
+    background_->start();
+  }
   TRY(listen());
   server_log_.notice("Ready to accept connections");
   return {};
@@ -123,7 +129,8 @@ command::Services Server::services_with(keyspace::Keyspace& keyspace) {
           .config = config_,
           .statistics = statistics_,
           .lifecycle = *this,
-          .facts = facts_};
+          .facts = facts_,
+          .checkpointer = checkpointer_.get()};
 }
 
 // Clients must not be more than descriptors: a connection that cannot be accepted is worse than a
@@ -193,6 +200,7 @@ Status Server::recover() {
   };
   store::Options store_options;
   store_options.folder = config_.text("dir") + "/store";
+  store_options.compresses = config_.text("compression") != "none";
   TRY_LET(store_, store::Store::open(disk_, store_options));
   TRY_LET(const std::optional<store::Marker> marker, store_->marker());
   if (marker) {
@@ -233,13 +241,49 @@ Status Server::replay_into(keyspace::Keyspace& keyspace, const std::optional<sto
 
 Status Server::reload(keyspace::Access& access) {
   if (log_ == nullptr) return {};  // the memory engine has nothing to read again
+  // A checkpoint under way needs the shards to come to its end.
+  const std::uint32_t db = access.db();
+  const Millis now = access.now();
+  access.release();
+  const auto suspended = checkpointer_->suspend();
+  access.begin(db, now);
+  access.hold_all();
   TRY_LET(const std::optional<store::Marker> marker, store_->marker());
   keyspace::Keyspace fresh(keyspace_options_, nullptr, store_.get());
   fresh.on_unreadable = keyspace_->on_unreadable;
-  if (marker) fresh.restore_like(*keyspace_, *marker);
-  TRY(replay_into(fresh, marker, [this](log::Replay& replay) { return log_->read(replay); }));
-  access.keyspace().exchange(fresh);
+  if (marker) fresh.restore(*marker);
+  fresh.continue_epochs_of(*keyspace_);
+  TRY(replay_into(fresh, marker, [&](log::Replay& replay) {
+    return log_->read(marker ? marker->offset : 0, replay);
+  }));
+  keyspace_->exchange(fresh);
   return {};
+}
+
+command::Lifecycle::CheckpointStart Server::start_checkpoint(bool may_queue) {
+  switch (background_->ask(may_queue)) {
+    case Background::Asked::kStarted:
+      return CheckpointStart::kStarted;
+    case Background::Asked::kQueued:
+      return CheckpointStart::kQueued;
+    case Background::Asked::kRefused:
+      break;
+  }
+  return CheckpointStart::kRefused;
+}
+
+Status Server::checkpoint() { return background_->ask_and_wait(); }
+
+keyspace::CheckpointSettings Server::checkpoint_settings() const {
+  keyspace::CheckpointSettings settings;
+  settings.log_factor = static_cast<std::uint64_t>(config_.number("checkpoint-log-factor"));
+  settings.log_bytes_min = static_cast<std::uint64_t>(config_.number("checkpoint-log-min"));
+  settings.replay_time = Millis{config_.number("checkpoint-replay-time")};
+  settings.interval = Millis{config_.number("checkpoint-interval")};
+  const std::int64_t memory = config_.number("maxmemory");
+  constexpr std::int64_t kDirtyBytesMin = 4 << 20;
+  settings.dirty_bytes_max = static_cast<std::uint64_t>(std::max(memory / 2, kDirtyBytesMin));
+  return settings;
 }
 
 void Server::follow_settings() {
@@ -250,6 +294,12 @@ void Server::follow_settings() {
     };
     config_.observe("fsync", follow);
     config_.observe("sync-interval", follow);
+    const auto follow_checkpoints = [this] { checkpointer_->set(checkpoint_settings()); };
+    for (const Bytes name : {"checkpoint-log-factor", "checkpoint-log-min",
+                             "checkpoint-replay-time", "checkpoint-interval", "maxmemory"}) {
+      config_.observe(name, follow_checkpoints);
+    }
+    follow_checkpoints();
   }
   config_.observe("maxclients", [this] { raise_descriptor_limit(); });
   if (!facts_.config_file.empty() && facts_.config_file != "-") {
@@ -289,7 +339,8 @@ void Server::write_pid_file() {
 }
 
 // A command asks the way an operator does, so that run() waits for one thing.
-void Server::request_shutdown() {
+void Server::request_shutdown(bool skips_checkpoint) {
+  skips_last_checkpoint_.store(skips_checkpoint, std::memory_order_relaxed);
   is_shutdown_requested_.store(true, std::memory_order_relaxed);
   ::kill(::getpid(), SIGTERM);
 }
@@ -310,6 +361,15 @@ Status Server::run() {
                                     signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"));
   }
   network_->stop();
+  if (background_ != nullptr) background_->stop();
+  if (checkpointer_ != nullptr && checkpointer_->has_changes() &&
+      !skips_last_checkpoint_.load(std::memory_order_relaxed)) {
+    server_log_.notice("Taking a last checkpoint.");
+    // Without it the next start replays a little more; nothing is lost.
+    if (const Status status = checkpointer_->run(); !status.ok()) {
+      server_log_.warning("The last checkpoint failed: " + status.error().message);
+    }
+  }
   if (log_ != nullptr) {
     server_log_.notice("Closing the log.");
     TRY(log_->close());

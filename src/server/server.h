@@ -20,6 +20,7 @@
 #include "log/log.h"
 #include "net/network.h"
 #include "net/socket.h"
+#include "server/background.h"
 #include "server/server_log.h"
 #include "store/store.h"
 
@@ -43,8 +44,10 @@ class Server final : public command::Lifecycle {
   /// anyway.
   Status run();
 
-  void request_shutdown() override;
+  void request_shutdown(bool skips_checkpoint) override;
   Status reload(keyspace::Access& access) override;
+  CheckpointStart start_checkpoint(bool may_queue) override;
+  Status checkpoint() override;
 
  private:
   Status take_port();
@@ -55,6 +58,7 @@ class Server final : public command::Lifecycle {
   Status listen();
   void raise_descriptor_limit();
   void follow_settings();
+  keyspace::CheckpointSettings checkpoint_settings() const;
   void write_pid_file();
   command::Services services_with(keyspace::Keyspace& keyspace);
 
@@ -68,6 +72,7 @@ class Server final : public command::Lifecycle {
   command::ServerFacts facts_;
   keyspace::Options keyspace_options_;
   std::atomic<bool> is_shutdown_requested_{false};
+  std::atomic<bool> skips_last_checkpoint_{false};
   net::Socket signals_;  ///< a signalfd
   std::vector<net::Socket> bound_;
   std::unique_ptr<log::Log> log_;        ///< null for the memory engine
@@ -75,6 +80,7 @@ class Server final : public command::Lifecycle {
   std::unique_ptr<keyspace::Keyspace> keyspace_;
   std::unique_ptr<keyspace::Checkpointer> checkpointer_;  ///< likewise
   std::unique_ptr<command::Services> services_;
+  std::unique_ptr<Background> background_;  ///< likewise
   std::unique_ptr<net::Network> network_;
   std::string pid_file_;
 };
