@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "io/hooked_disk.h"
 #include "io/real_disk.h"
 #include "io/sim_disk.h"
 
@@ -194,6 +195,34 @@ TEST(SimDisk, AHardLinkIsDurableAfterItsFoldersSync) {
     outcomes.insert(outcome);
   }
   EXPECT_EQ(outcomes, (std::set<std::string>{"/d/a:2 /d/b:2 ", "/d/a:3 /d/b:3 /d/c:3 "}));
+}
+
+TEST(HookedDisk, CallsTheHookBeforeEveryCall) {
+  SimDisk disk(1);
+  int count = 0;
+  std::unique_ptr<File> file;
+  {
+    HookedDisk hooked(disk, [&] { ++count; });
+    ASSERT_TRUE(hooked.make_folder("/d").ok());
+    EXPECT_EQ(hooked.open("/d/a", OpenMode::kRead).error().code, Code::kNotFound);
+    file = std::move(*hooked.open("/d/a", OpenMode::kCreate));
+    EXPECT_EQ(hooked.list("/d").value(), std::vector<std::string>{"a"});
+    EXPECT_TRUE(hooked.hard_link("/d/a", "/d/b").ok());
+    EXPECT_EQ(hooked.link_count("/d/a").value(), 2U);
+    EXPECT_TRUE(hooked.rename("/d/b", "/d/c").ok());
+    EXPECT_TRUE(hooked.remove("/d/c").ok());
+    EXPECT_TRUE(hooked.sync_folder("/d").ok());
+    EXPECT_EQ(hooked.file_size("/d/a").value(), 0U);
+    EXPECT_TRUE(hooked.lock("/d/lock").ok());
+  }
+  EXPECT_EQ(count, 11);
+  EXPECT_TRUE(write(*file, 0, "abc").ok());
+  EXPECT_TRUE(file->sync().ok());
+  EXPECT_TRUE(file->allocate(10).ok());
+  EXPECT_TRUE(file->truncate(3).ok());
+  EXPECT_EQ(read_all(*file), "abc");
+  EXPECT_EQ(count, 17);
+  EXPECT_EQ(disk.contents("/d/a"), "abc");
 }
 
 TEST(SimDisk, AFailedSyncMayLoseBlocksForGood) {

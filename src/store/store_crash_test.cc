@@ -29,6 +29,7 @@ void live(Rig& rig, int checkpoint_count) {
 }
 
 constexpr int kCheckpoints = 8;
+constexpr std::uint64_t kStride = 5;  // a round tries every fifth call, the next round others
 
 TEST(StoreModel, RandomCheckpointsReopensAndRestartsAgreeWithAMap) {
   for (std::uint64_t seed = 0; seed < 10 * rounds(); ++seed) {
@@ -83,11 +84,10 @@ bool survive_power_loss(std::uint64_t seed, std::uint64_t nth) {
 
 TEST(StoreCrash, PowerLossAtAnyCall) {
   for (std::uint64_t round = 0; round < rounds(); ++round) {
-    // Every third call in one round: the seeds differ, and so does what is lost.
-    std::uint64_t nth = round % 3;
+    std::uint64_t nth = round % kStride;
     while (survive_power_loss(round * 100'000 + nth, nth)) {
-      nth += 3;
-      if (::testing::Test::HasFailure()) FAIL() << "power lost at call " << nth - 3;
+      nth += kStride;
+      if (::testing::Test::HasFailure()) FAIL() << "power lost at call " << nth - kStride;
     }
     EXPECT_GT(nth, 300U);
   }
@@ -120,10 +120,10 @@ bool survive_one_failure(std::uint64_t seed, std::uint64_t nth, bool loses_power
 TEST(StoreCrash, AnyCallMayFailOnce) {
   for (std::uint64_t round = 0; round < rounds(); ++round) {
     for (const bool loses_power : {false, true}) {
-      std::uint64_t nth = round % 3;
+      std::uint64_t nth = round % kStride;
       while (survive_one_failure(round * 100'000 + nth, nth, loses_power)) {
-        nth += 3;
-        if (::testing::Test::HasFailure()) FAIL() << "failed at call " << nth - 3;
+        nth += kStride;
+        if (::testing::Test::HasFailure()) FAIL() << "failed at call " << nth - kStride;
       }
       EXPECT_GT(nth, 300U);
     }

@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "io/hooked_disk.h"
 #include "io/real_disk.h"
 #include "store/store_testing.h"
 
@@ -324,6 +325,67 @@ TEST(Store, CompactsWhatPilesUpAndTellsHowFarBehindItIs) {
   EXPECT_LT(rig.store->stats().level0_file_count, 2U);
   EXPECT_GT(rig.store->stats().compaction_written_bytes, 0U);
   EXPECT_EQ(contents_of(*rig.store), model);
+}
+
+// Ingesting goes on while compaction is held up, and pressure tells how bad it is.
+TEST(Store, PressureGrowsWithWhatWaitsForCompactionAndFallsAgain) {
+  Rig rig(1, /*opens=*/false);
+  rig.options.level0_files_for_compaction = 2;
+  std::atomic<bool> holds{false};
+  const std::thread::id self = std::this_thread::get_id();
+  io::HookedDisk disk(rig.disk, [&] {
+    if (std::this_thread::get_id() != self) holds.wait(true);
+  });
+  auto store = std::move(*Store::open(disk, rig.options));
+  EXPECT_EQ(store->pressure(), 0);
+  holds = true;
+  double last = 0;
+  for (int round = 0; round < 20; ++round) {
+    ASSERT_TRUE(ingest_all(*store, {{"a", std::to_string(round)}, {"z", "x"}}).ok());
+    EXPECT_GE(store->pressure(), last);
+    last = store->pressure();
+    if (round == 3) {
+      EXPECT_EQ(last, 0);
+    }
+    if (round == 9) {
+      EXPECT_GT(last, 0.3);
+      EXPECT_LT(last, 0.7);
+    }
+  }
+  EXPECT_EQ(last, 1);
+  EXPECT_GE(store->stats().level0_file_count, 16U);
+  holds = false;
+  holds.notify_all();
+  ASSERT_TRUE(store->settle().ok());
+  EXPECT_EQ(store->pressure(), 0);
+  EXPECT_EQ(value_of(*store, "a"), "19");
+}
+
+// A reader of memory does not wait for a slow disk.
+TEST(Store, ReadsOfMemoryDoNotWaitForAReopen) {
+  Rig rig(1, /*opens=*/false);
+  std::atomic<bool> holds{false};
+  std::atomic<bool> is_held{false};
+  io::HookedDisk disk(rig.disk, [&] {
+    if (!holds) return;
+    is_held = true;
+    is_held.notify_all();
+    holds.wait(true);
+  });
+  auto store = std::move(*Store::open(disk, rig.options));
+  ASSERT_TRUE(ingest_all(*store, {{"a", "1"}}).ok());
+  holds = true;
+  std::thread reopening([&] { EXPECT_TRUE(store->reopen().ok()); });
+  is_held.wait(false);
+  std::string value;
+  EXPECT_EQ(store->get("a", Reach::kMemory, &value).value(), Presence::kUnknown);
+  EXPECT_EQ(store->pressure(), 1);
+  EXPECT_EQ(store->stats().file_count, 0U);
+  std::thread reading([&] { EXPECT_EQ(value_of(*store, "a"), "1"); });
+  holds = false;
+  holds.notify_all();
+  reopening.join();
+  reading.join();
 }
 
 TEST(Store, ReopensUnderReaders) {
