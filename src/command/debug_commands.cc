@@ -23,7 +23,9 @@ namespace {
 // ---- Keys and values.
 
 Outcome debug_digest(CommandContext& cx, Arguments) {
-  cx.reply.simple(keyspace::digest_text(keyspace::digest_of_all(cx.keyspace)));
+  Result<keyspace::Digest> digest = keyspace::digest_of_all(cx.keyspace);
+  if (!digest.ok()) return cx.refuse("ERR cannot read the store: " + digest.error().message);
+  cx.reply.simple(keyspace::digest_text(*digest));
   return Outcome::done();
 }
 

@@ -36,7 +36,7 @@ std::vector<std::string> walk_keys(keyspace::Access& access, KeyWalk::Holding ho
   ScanPlace last;
   while (walk.step()) {
     for (const KeyWalk::Found& found : walk.found()) {
-      keys.emplace_back(found.record->key());
+      keys.emplace_back(found.key);
       EXPECT_GE(walk.place_of(found).cursor(), last.cursor());
       last = walk.place_of(found);
       EXPECT_EQ(last.slot, slot_of(keys.back()));

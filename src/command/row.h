@@ -102,7 +102,7 @@ enum class Flag : std::uint32_t {
   kNoMandatoryKeys = 1U << 19,
   kProtected = 1U << 20,
   kAllowPaused = 1U << 21,  ///< ours: runs while CLIENT PAUSE holds others back
-  kAllShards = 1U << 22,    ///< ours: runs with every shard held (FLUSHALL, KEYS, DBSIZE)
+  kAllShards = 1U << 22,    ///< ours: runs with every shard held (FLUSHALL, DBSIZE)
   kContainer = 1U << 23,    ///< ours: has subcommands, rows named "CONFIG GET"
   kSyscmd = 1U << 24,       ///< DOCS flag: internal
   kDeprecated = 1U << 25,   ///< DOCS flag

@@ -1,4 +1,6 @@
-// SCAN, KEYS and RANDOMKEY: which keys there are.
+// SCAN, KEYS and RANDOMKEY: which keys there are, in memory or in the store only. They hold one
+// shard at a time, and none while they read the store; so expired keys they meet are deleted at the
+// end, when nothing is to be read any more. (Within a transaction they would have to hold all.)
 #include <algorithm>
 #include <cstdint>
 #include <optional>
@@ -8,6 +10,7 @@
 #include "base/glob.h"
 #include "command/generic_commands.h"
 #include "command/key_walk.h"
+#include "keyspace/sighting.h"
 
 namespace diskdb::command {
 namespace {
@@ -18,8 +21,11 @@ namespace {
 constexpr std::uint64_t kBucketsPerStep = 10'000;
 constexpr std::uint64_t kBucketsPerKey = 16;
 constexpr std::uint64_t kCountBounded = 1ULL << 40;  // so that the product fits
-/// RANDOMKEY deletes so many expired keys on its way before it looks at all keys once.
+/// RANDOMKEY meets so many expired keys on its way before it looks at all keys once.
 constexpr int kRandomTries = 100;
+/// And chooses among so many neighbours, where their places are all it can be random about.
+constexpr std::size_t kRandomNeighbours = 8;
+constexpr std::uint64_t kRandomEffortMax = 10'000;
 
 /// What strtoul makes of the text, which is how Redis reads cursors: nothing is 0, a sign may stand
 /// in front, and "-1" is the largest number.
@@ -67,67 +73,222 @@ Outcome read_options(Arguments& args, ScanOptions* options) {
   return Outcome::done();
 }
 
-/// Deletes the key if it has expired. False: it is of no interest, or gone.
-bool is_wanted(CommandContext& cx, const ScanOptions& options, const keyspace::Record& record) {
-  if (!matches(options.pattern, record.key())) return false;
-  const bool has_type =
-      !options.type || equals_ignoring_case(*options.type, type_name(record.type()));
-  if (cx.keyspace.is_expired(record)) {
-    const std::string key(record.key());  // does not outlive the record
-    cx.keyspace.find(cx.keyspace.key(key));
-    return false;
-  }
-  return has_type;
+Outcome refuse_unreadable(CommandContext& cx, const Status& status) {
+  return cx.refuse("ERR cannot read the stored keys: " + status.error().message);
 }
 
-/// One step of SCAN: appends the keys to report and returns the next cursor. COUNT keys are looked
-/// at, wanted or not, and those at the same place as the last; the next cursor is the place of the
-/// first key not looked at, so that an iteration does not end with an empty step.
-std::uint64_t scan_keys(CommandContext& cx, ScanPlace from, const ScanOptions& options,
-                        std::vector<std::string>* wanted) {
-  KeyWalk walk(cx.keyspace, KeyWalk::Holding::kAsItGoes, from, slot_of_pattern(options.pattern));
-  const std::uint64_t buckets_max =
+bool is_expired(const CommandContext& cx, const KeyWalk::Found& found) {
+  return found.expiry && cx.keyspace.is_expired(*found.expiry);
+}
+
+/// Expired keys that a command has met.
+class ExpiredKeys {
+ public:
+  /// `sighting`: as of which state of the store it was found, if it is cold.
+  void add(const KeyWalk::Found& found, const keyspace::Sighting& sighting) {
+    keys_.push_back({std::string(found.key), keyspace::slot_of(found.key), *found.expiry,
+                     found.record == nullptr, sighting});
+  }
+  /// Deletes those that are still there and may go. Requires: no shard is held.
+  void erase_all(CommandContext& cx);
+
+ private:
+  struct Expired {
+    std::string key;
+    std::uint32_t slot;
+    Millis expiry;
+    bool is_cold;
+    keyspace::Sighting sighting;
+  };
+  std::vector<Expired> keys_;
+};
+
+void ExpiredKeys::erase_all(CommandContext& cx) {
+  keyspace::Keyspace& keyspace = cx.keyspace.keyspace();
+  if (keyspace.is_expiry_resting.load(std::memory_order_relaxed)) return;
+  std::ranges::sort(keys_, {}, &Expired::slot);  // shards are held in ascending order
+  for (const Expired& expired : keys_) {
+    const keyspace::Key key = cx.keyspace.key(expired.key);
+    keyspace::Shard& shard = keyspace.shard_of(key.slot);
+    cx.keyspace.hold(shard);
+    const keyspace::Table& table = cx.keyspace.table(shard, cx.keyspace.db());
+    if (table.find_slot(key) != nullptr) {
+      cx.keyspace.find(key);  // deletes it, if it still has expired
+    } else if (expired.is_cold && expired.sighting.holds(keyspace, table)) {
+      cx.keyspace.expire_cold(cx.keyspace.db(), key, expired.expiry);
+    }
+  }
+}
+
+bool is_wanted(const ScanOptions& options, const KeyWalk::Found& found) {
+  return !options.type || equals_ignoring_case(*options.type, type_name(found.type));
+}
+
+/// What one step of SCAN has found.
+struct ScanStep {
+  std::uint64_t next = 0;  ///< the cursor
+  std::vector<std::string> wanted;
+  ExpiredKeys expired;
+};
+
+/// COUNT keys are looked at, wanted or not, and those at the same place as the last; the next
+/// cursor is the place of the first key not looked at, so that an iteration does not end with an
+/// empty step.
+ScanStep scan_keys(CommandContext& cx, KeyWalk& walk, const ScanOptions& options) {
+  ScanStep step;
+  const std::uint64_t effort_max =
       kBucketsPerStep + kBucketsPerKey * std::min(options.count, kCountBounded);
   std::uint64_t seen_count = 0;
   ScanPlace last;
-  for (std::uint64_t bucket_count = 0; walk.step(); ++bucket_count) {
+  while (walk.step()) {
     for (const KeyWalk::Found& found : walk.found()) {
       const ScanPlace place = walk.place_of(found);
-      if (seen_count >= options.count && place != last) return place.cursor();
+      if (seen_count >= options.count && place != last) {
+        step.next = place.cursor();
+        return step;
+      }
       ++seen_count;
       last = place;
-      if (is_wanted(cx, options, *found.record)) wanted->emplace_back(found.record->key());
+      if (!matches(options.pattern, found.key)) continue;
+      if (is_expired(cx, found)) {
+        step.expired.add(found, walk.sighting());
+      } else if (is_wanted(options, found)) {
+        step.wanted.emplace_back(found.key);
+      }
     }
-    if (bucket_count >= buckets_max) {
+    if (walk.effort() > effort_max) {
       const ScanPlace next = walk.place();
-      return next.slot < keyspace::kSlotCount ? next.cursor() : 0;
+      if (next.slot < keyspace::kSlotCount) step.next = next.cursor();
+      return step;
     }
   }
-  return 0;
+  return step;
 }
 
-/// A live key of the database, each with the same chance: one look at all of them.
-const keyspace::Record* random_live_record(CommandContext& cx) {
-  const keyspace::Record* chosen = nullptr;
-  std::uint64_t live_count = 0;
-  for (keyspace::Shard& shard : cx.keyspace.keyspace().shards()) {
-    cx.keyspace.table(shard, cx.keyspace.db()).for_each([&](const keyspace::Record* record) {
-      if (cx.keyspace.is_expired(*record)) return;
+// ---- RANDOMKEY
+
+/// Keeps one of the live keys it is shown, each with the same chance, and the expired ones.
+class RandomChoice {
+ public:
+  explicit RandomChoice(CommandContext& cx) : cx_(cx) {}
+
+  void show(const KeyWalk::Found& found, const keyspace::Sighting& sighting = {}) {
+    if (is_expired(cx_, found)) {
+      expired_.add(found, sighting);
+    } else if (cx_.random.below(++live_count_) == 0) {
       // Replacing the choice with chance 1 / n at the nth gives each the same chance in the end.
-      if (cx.random.below(++live_count) == 0) chosen = record;
-    });
+      key_ = found.key;
+    }
   }
-  return chosen;
+  std::uint64_t live_count() const { return live_count_; }
+  const std::string& key() const { return key_; }
+  ExpiredKeys& expired() { return expired_; }
+
+ private:
+  CommandContext& cx_;
+  std::uint64_t live_count_ = 0;
+  std::string key_;
+  ExpiredKeys expired_;
+};
+
+KeyWalk::Found found_record(const keyspace::Record* record) {
+  std::optional<Millis> expiry;
+  if (record->has_expiry()) expiry = record->expiry();
+  return {.position = 0,
+          .key = record->key(),
+          .type = record->type(),
+          .expiry = expiry,
+          .record = record};
 }
 
-/// The record with the number `nth` if all shards' records are counted through. Expired ones count.
-const keyspace::Record* any_record(CommandContext& cx, std::uint64_t nth) {
+/// How many keys of the database there are before each shard, and in all.
+std::vector<std::uint64_t> count_keys_before_shards(CommandContext& cx) {
+  std::vector<std::uint64_t> before{0};
   for (keyspace::Shard& shard : cx.keyspace.keyspace().shards()) {
-    const keyspace::Table& table = cx.keyspace.table(shard, cx.keyspace.db());
-    if (nth < table.count()) return table.random_record(cx.random.next());
-    nth -= table.count();
+    cx.keyspace.hold(shard);
+    before.push_back(before.back() + cx.keyspace.table(shard, cx.keyspace.db()).key_count());
+    cx.keyspace.let_go(shard);
   }
-  return nullptr;
+  return before;
+}
+
+/// The slot of a key that is any of the shard's keys with the same chance. Requires: it is held and
+/// has keys.
+std::uint32_t random_slot(CommandContext& cx, const keyspace::Shard& shard,
+                          const keyspace::Table& table) {
+  std::uint64_t nth = cx.random.below(table.key_count());
+  std::uint32_t slot = shard.index * cx.keyspace.keyspace().slots_per_shard();
+  for (; nth >= table.count_of_slot(slot); ++slot) nth -= table.count_of_slot(slot);
+  return slot;
+}
+
+/// Shows keys of the slot from `from` on until `*left` of them have been seen, but none at or
+/// behind `end`.
+Status show_some(CommandContext& cx, ScanPlace from, std::uint64_t end, std::size_t* left,
+                 RandomChoice* choice) {
+  KeyWalk walk(cx.keyspace, KeyWalk::Holding::kAsItGoes, from, from.slot, kRandomNeighbours);
+  const auto is_over = [&] {
+    return *left == 0 || walk.effort() > kRandomEffortMax ||
+           walk.place().cursor() >= ScanPlace{from.slot, end}.cursor();
+  };
+  while (!is_over() && walk.step()) {
+    for (const KeyWalk::Found& found : walk.found()) {
+      if (*left == 0 || found.position >= end) break;
+      choice->show(found, walk.sighting());
+      --*left;
+    }
+  }
+  walk.leave();
+  return walk.status();
+}
+
+/// Shows neighbours of a place in the slot where no key need be; behind the last is the first.
+Status show_neighbours(CommandContext& cx, std::uint32_t slot, RandomChoice* choice) {
+  const std::uint64_t middle = cx.random.below(keyspace::Table::kScanEnd);
+  std::size_t left = kRandomNeighbours;
+  TRY(show_some(cx, {slot, middle}, keyspace::Table::kScanEnd, &left, choice));
+  return show_some(cx, {slot, 0}, middle, &left, choice);
+}
+
+/// A try to choose among all keys; expired ones, and a key or two that moved meanwhile, make it
+/// fail.
+Status try_random_key(CommandContext& cx, std::span<const std::uint64_t> before,
+                      RandomChoice* choice) {
+  const std::uint64_t nth = cx.random.below(before.back());
+  const auto above = std::ranges::upper_bound(before, nth);
+  const auto index = static_cast<std::size_t>(above - before.begin()) - 1;
+  keyspace::Shard& shard = cx.keyspace.keyspace().shards()[index];
+  cx.keyspace.hold(shard);
+  const keyspace::Table& table = cx.keyspace.table(shard, cx.keyspace.db());
+  std::optional<std::uint32_t> slot;
+  if (table.cold_count() != 0) {
+    slot = random_slot(cx, shard, table);
+  } else if (table.count() != 0) {
+    choice->show(found_record(table.random_record(cx.random.next())));
+  }
+  cx.keyspace.let_go(shard);
+  if (slot) TRY(show_neighbours(cx, *slot, choice));
+  return {};
+}
+
+Status show_all(CommandContext& cx, RandomChoice* choice) {
+  KeyWalk walk(cx.keyspace, KeyWalk::Holding::kAsItGoes, {}, std::nullopt);
+  while (walk.step()) {
+    for (const KeyWalk::Found& found : walk.found()) choice->show(found, walk.sighting());
+  }
+  walk.leave();
+  return walk.status();
+}
+
+/// Nothing is chosen only if there is nothing.
+Status choose_random_key(CommandContext& cx, RandomChoice* choice) {
+  const std::vector<std::uint64_t> before = count_keys_before_shards(cx);
+  for (int i = 0; i < kRandomTries && before.back() != 0; ++i) {
+    TRY(try_random_key(cx, before, choice));
+    if (choice->live_count() != 0) return {};
+  }
+  if (before.back() == 0) return {};
+  return show_all(cx, choice);
 }
 
 }  // namespace
@@ -138,48 +299,47 @@ Outcome scan(CommandContext& cx, Arguments args) {
   ScanOptions options;
   TRY(read_options(args, &options));
 
-  std::vector<std::string> wanted;
-  const std::uint64_t next = scan_keys(cx, ScanPlace::of_cursor(cursor), options, &wanted);
+  KeyWalk walk(cx.keyspace, KeyWalk::Holding::kAsItGoes, ScanPlace::of_cursor(cursor),
+               slot_of_pattern(options.pattern), options.count);
+  ScanStep step = scan_keys(cx, walk, options);
+  walk.leave();
+  if (!walk.status().ok()) return refuse_unreadable(cx, walk.status());
+  step.expired.erase_all(cx);
   cx.reply.array(2);
-  cx.reply.bulk_integer(static_cast<std::int64_t>(next));
-  cx.reply.array(wanted.size());
-  for (const std::string& key : wanted) cx.reply.bulk(key);
+  cx.reply.bulk_integer(static_cast<std::int64_t>(step.next));
+  cx.reply.array(step.wanted.size());
+  for (const std::string& key : step.wanted) cx.reply.bulk(key);
   return Outcome::done();
 }
 
-/// KEYS pattern
+/// KEYS pattern — every key that is there from beginning to end, whatever comes and goes meanwhile.
 Outcome keys(CommandContext& cx, Arguments args) {
   const Bytes pattern = args.next();
-  KeyWalk walk(cx.keyspace, KeyWalk::Holding::kAll, {}, slot_of_pattern(pattern));
-  std::vector<Bytes> matching;  // views: all shards are held
+  KeyWalk walk(cx.keyspace, KeyWalk::Holding::kAsItGoes, {}, slot_of_pattern(pattern));
+  std::vector<std::string> matching;
   while (walk.step()) {
     for (const KeyWalk::Found& found : walk.found()) {
-      if (!matches(pattern, found.record->key()) || cx.keyspace.is_expired(*found.record)) continue;
-      matching.push_back(found.record->key());
+      if (matches(pattern, found.key) && !is_expired(cx, found)) matching.emplace_back(found.key);
     }
   }
+  walk.leave();
+  if (!walk.status().ok()) return refuse_unreadable(cx, walk.status());
   cx.reply.array(matching.size());
-  for (const Bytes key : matching) cx.reply.bulk(key);
+  for (const std::string& key : matching) cx.reply.bulk(key);
   return Outcome::done();
 }
 
 /// RANDOMKEY — null if there is no key. Expired keys it happens on are deleted; where very many
-/// have expired, or must not be deleted now, it gives up chance and looks at all.
+/// have expired, it gives up chance and looks at all.
 Outcome randomkey(CommandContext& cx, Arguments) {
-  const keyspace::Record* record = nullptr;
-  for (int i = 0; i < kRandomTries && record == nullptr; ++i) {
-    const std::uint64_t count = cx.keyspace.key_count(cx.keyspace.db());
-    if (count == 0) break;
-    record = any_record(cx, cx.random.below(count));
-    if (!cx.keyspace.is_expired(*record)) break;
-    const std::string key(record->key());
-    record = cx.keyspace.find(cx.keyspace.key(key));
-  }
-  if (record == nullptr) record = random_live_record(cx);
-  if (record == nullptr) {
+  RandomChoice choice(cx);
+  const Status status = choose_random_key(cx, &choice);
+  if (!status.ok()) return refuse_unreadable(cx, status);
+  choice.expired().erase_all(cx);
+  if (choice.live_count() == 0) {
     cx.reply.null();
   } else {
-    cx.reply.bulk(record->key());
+    cx.reply.bulk(choice.key());
   }
   return Outcome::done();
 }

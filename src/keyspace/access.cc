@@ -222,10 +222,6 @@ Shard& Access::held_shard_of(const Key& key) {
   return shard;
 }
 
-bool Access::is_expired(const Record& record) const {
-  return record.has_expiry() && !is_replaying_ && record.expiry() <= now_;
-}
-
 // The key's entry, live or a tombstone, brought in from the store if need be.
 Table::Slot* Access::find_entry(Shard& shard, std::uint32_t db, const Key& key) {
   Table& table = *shard.tables[db];

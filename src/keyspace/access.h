@@ -124,7 +124,11 @@ class Access {
   const Record* peek(const Key& key);
   /// Also finds what has expired; changes nothing (DEBUG).
   const Record* peek_expired(std::uint32_t db, const Key& key);
-  bool is_expired(const Record& record) const;
+  bool is_expired(const Record& record) const {
+    return record.has_expiry() && is_expired(record.expiry());
+  }
+  /// Has a key with this expiry expired?
+  bool is_expired(Millis expiry) const { return !is_replaying_ && expiry <= now_; }
 
   // ---- The funnel. Everything below changes the keyspace and logs it.
 

@@ -3,6 +3,8 @@
 #include <openssl/sha.h>
 
 #include "base/assert.h"
+#include "keyspace/image.h"
+#include "store/format.h"
 
 namespace diskdb::keyspace {
 namespace {
@@ -45,6 +47,35 @@ void mix_value(Digest& digest, const Record& record) {
   if (record.has_expiry()) add(digest, "!!expire!!");
 }
 
+void add_key(Digest& all, const Record& record) {
+  Digest digest{};
+  mix(digest, record.key());
+  mix_value(digest, record);
+  add(all, bytes_of(digest));
+}
+
+/// Adds the keys of the database that are in the store only.
+Status add_cold(Access& access, std::uint32_t db, Digest& all) {
+  Keyspace& keyspace = access.keyspace();
+  const store::KeyRange range = store::record_range(keyspace.generation(db));
+  Status status;
+  const auto add_one = [&](Bytes encoded_key, Bytes encoded_record) -> Status {
+    TRY_LET(const store::RecordKey stored, store::decode_record_key(encoded_key));
+    const Key key = access.key(stored.key);
+    const Table& table = access.table(keyspace.shard_of(key.slot), db);
+    if (table.find_slot(key) != nullptr) return {};
+    TRY_LET(Record * record, record_of(key, encoded_record, keyspace.ingested_epoch()));
+    add_key(all, *record);
+    Record::destroy(record);
+    return {};
+  };
+  TRY(keyspace.store()->scan(range.from, range.to, [&](Bytes key, Bytes record) {
+    status = add_one(key, record);
+    return status.ok();
+  }));
+  return status;
+}
+
 }  // namespace
 
 Digest digest_of_value(const Record& record) {
@@ -53,19 +84,18 @@ Digest digest_of_value(const Record& record) {
   return digest;
 }
 
-Digest digest_of_all(Access& access) {
+Result<Digest> digest_of_all(Access& access) {
   Digest all{};
   for (std::uint32_t db = 0; db < access.keyspace().database_count(); ++db) {
     if (access.key_count(db) == 0) continue;
     mix_number(all, db);
+    bool has_cold = false;
     for (Shard& shard : access.keyspace().shards()) {
-      access.table(shard, db).for_each([&](const Record* record) {
-        Digest digest{};
-        mix(digest, record->key());
-        mix_value(digest, *record);
-        add(all, bytes_of(digest));
-      });
+      const Table& table = access.table(shard, db);
+      table.for_each([&](const Record* record) { add_key(all, *record); });
+      has_cold = has_cold || table.cold_count() != 0;
     }
+    if (has_cold) TRY(add_cold(access, db, all));
   }
   return all;
 }

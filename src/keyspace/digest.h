@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "base/result.h"
 #include "keyspace/access.h"
 #include "keyspace/record.h"
 
@@ -17,9 +18,10 @@ using Digest = std::array<unsigned char, 20>;
 /// Of a value, its type and whether it has an expiry (not when it expires).
 Digest digest_of_value(const Record& record);
 
-/// Of all databases. What has expired and is still there counts, as in Redis.
-/// Requires: `access` holds all shards. Cost: some 2 us a key.
-Digest digest_of_all(Access& access);
+/// Of all databases, cold keys too, which stay in the store only. What has expired and is still
+/// there counts, as in Redis. Requires: `access` holds all shards. Errors: the store's, kCorrupt.
+/// Cost: some 2 us a key.
+Result<Digest> digest_of_all(Access& access);
 
 /// 40 hexadecimal digits.
 std::string digest_text(const Digest& digest);

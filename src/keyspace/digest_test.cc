@@ -28,7 +28,7 @@ class DigestTest : public testing::Test {
   std::string digest() {
     access_.begin(0, {1000});
     access_.hold_all();
-    const std::string text = digest_text(digest_of_all(access_));
+    const std::string text = digest_text(*digest_of_all(access_));
     access_.release();
     return text;
   }

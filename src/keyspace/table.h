@@ -175,9 +175,10 @@ class Table {
   template <typename Visit>
   std::uint64_t scan_step(std::uint32_t slot, std::uint64_t position, Visit visit) const;
   /// The same for all entries whose slots have a bit of `marks` set, or for all if there is none:
-  /// visit(slot, position). `visit` may change marks.
+  /// visit(slot, position). `visit` may change marks only.
   template <typename Visit>
-  std::uint64_t scan_slots(std::uint32_t slot, std::uint64_t position, Slot marks, Visit visit);
+  std::uint64_t scan_slots(std::uint32_t slot, std::uint64_t position, Slot marks,
+                           Visit visit) const;
   static constexpr Slot kDirtyMark = 1;
   static constexpr Slot kGoneMark = 2;
   static constexpr std::uint64_t kScanEnd = 1ULL << kScanHashBits;
@@ -275,7 +276,7 @@ class Table {
 
 template <typename Visit>
 std::uint64_t Table::scan_slots(std::uint32_t slot_wanted, std::uint64_t position, Slot marks,
-                                Visit visit) {
+                                Visit visit) const {
   if (segments_.empty()) return kScanEnd;
   const std::size_t index = bucket_index(scan_position(position));
   for (Bucket* b = &bucket(index); b != nullptr; b = b->overflow) {
@@ -296,11 +297,11 @@ std::uint64_t Table::scan_slots(std::uint32_t slot_wanted, std::uint64_t positio
 template <typename Visit>
 std::uint64_t Table::scan_step(std::uint32_t slot_wanted, std::uint64_t position,
                                Visit visit) const {
-  return const_cast<Table*>(this)->scan_slots(slot_wanted, position, 0,
-                                              [&](const Slot slot, std::uint64_t) {
-                                                if (!is_gone(slot))
-                                                  visit(const_cast<const Record*>(record_in(slot)));
-                                              });
+  return scan_slots(slot_wanted, position, 0, [&](const Slot slot, std::uint64_t) {
+    if (is_gone(slot)) return;
+    const Record* record = record_in(slot);
+    visit(record);
+  });
 }
 
 template <typename Visit>
@@ -322,7 +323,9 @@ template <typename Visit>
 void Table::for_each(Visit visit) const {
   std::size_t bucket_at = 0;
   for_buckets(&bucket_at, bucket_count_, [&](const Slot slot) {
-    if (!is_gone(slot)) visit(const_cast<const Record*>(record_in(slot)));
+    if (is_gone(slot)) return;
+    const Record* record = record_in(slot);
+    visit(record);
   });
 }
 
