@@ -153,6 +153,8 @@ Status RocksStore::open_handle() {
       return status.because("opening " + options_.folder);
     }
   }
+  std::string value;
+  has_marker_ = has_marker_ || db_->Get(rocksdb::ReadOptions(), slice(marker_key()), &value).ok();
   restore_ballast();
   return Status::okay();
 }
@@ -188,6 +190,9 @@ Status RocksStore::salvage() {
   }
   std::string value;
   const rocksdb::Status found = db_->Get(rocksdb::ReadOptions(), slice(marker_key()), &value);
+  // The first checkpoint of all may be the one that failed: then there was none before it, and the
+  // log, which nobody has cut, holds everything. If it does not, its recovery refuses.
+  if (found.IsNotFound() && ingest_count_ == 0 && !has_marker_) return Status::okay();
   if (found.IsNotFound()) {
     return Error{Code::kCorrupt, "tables are missing, and no checkpoint is left without them"};
   }

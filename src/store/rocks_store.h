@@ -102,6 +102,7 @@ class RocksStore final : public Store {
   // guarded by handle_
   rocksdb::Options rocks_options_;
   std::shared_ptr<rocksdb::Cache> block_cache_;
+  bool has_marker_ = false;          // was one found by an open?
   std::unique_ptr<rocksdb::DB> db_;  // none: closed, or it could not be opened
 
   std::atomic<std::uint64_t> ingest_count_{0};

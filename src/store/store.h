@@ -96,7 +96,8 @@ class Store {
   /// Visits entries of [from, to) in order until `visit` returns false. Key and value are borrowed
   /// for the call. The range is read as of one ingest. Errors: kIo, kCorrupt.
   virtual Status scan(Bytes from, Bytes to, const std::function<bool(Bytes, Bytes)>& visit) = 0;
-  /// The marker, decoded; nothing in a new store.
+  /// The marker, decoded; nothing in a new store, or in one whose tables are gone from before the
+  /// first checkpoint: then the log must be whole from offset 0, which its recovery checks.
   virtual Result<std::optional<Marker>> marker() = 0;
 
   /// Empties the staging folder first. Requires: the files of the checkpoint before are gone.
