@@ -24,6 +24,7 @@ constexpr std::int64_t kMeasureMicros = 100'000;
 Cron::Cron(command::Services& services)
     : services_(services),
       access_(services.keyspace),
+      cold_expiry_(services.keyspace, services.clock),
       cursors_(services.keyspace.database_count()),
       measured_at_(services.clock.monotonic()) {}
 
@@ -39,9 +40,19 @@ Millis Cron::step() {
       std::memory_order_relaxed);
   const std::int64_t effort =
       services_.config.settings().active_expire_effort.load(std::memory_order_relaxed);
-  const bool has_more_expired = expire(now + Micros{kExpiryMicrosPerEffort * effort});
+  const Micros budget{kExpiryMicrosPerEffort * effort};
+  const bool has_more_cold = expire_cold(now + Micros{budget.count / 2});
+  const bool has_more_expired = expire(now + budget);
   const bool has_more_detached = services_.keyspace.free_detached();
-  return has_more_expired || has_more_detached ? kBusyPeriod : kPeriod;
+  return has_more_expired || has_more_cold || has_more_detached ? kBusyPeriod : kPeriod;
+}
+
+// Keys that are in the store only. True if time ran out.
+bool Cron::expire_cold(Micros until) {
+  const Result<bool> has_more = cold_expiry_.step(until);
+  // A store that cannot be read now is read again in the next round: nobody sees the keys
+  // meanwhile.
+  return has_more.ok() && has_more.value();
 }
 
 // Walks the shards in a circle: a part of it, or all of it once something has expired. True if time

@@ -8,6 +8,7 @@
 
 #include "command/services.h"
 #include "keyspace/access.h"
+#include "keyspace/cold_expiry.h"
 
 namespace diskdb::server {
 
@@ -23,11 +24,13 @@ class Cron {
 
  private:
   bool expire(Micros until);
+  bool expire_cold(Micros until);
   bool expire_in(keyspace::Shard& shard, Micros until);
   void measure(Micros now);
 
   command::Services& services_;
   keyspace::Access access_;
+  keyspace::ColdExpiry cold_expiry_;
   std::size_t next_shard_ = 0;
   std::vector<std::size_t> cursors_;  ///< by database, in the shard at hand
   Micros measured_at_{};
