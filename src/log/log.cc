@@ -52,6 +52,17 @@ Result<std::deque<std::shared_ptr<SegmentFile>>> retire_superseded(io::Disk& dis
   return kept;
 }
 
+// What was written and not synced is there now; whoever takes a checkpoint while it is replayed
+// must find it there after a power loss too.
+Status sync_unattested(io::Disk& disk, const Scan& found) {
+  for (const FoundSegment& segment : found.segments) {
+    if (!segment.is_part || segment.end <= found.attested) continue;
+    TRY_LET(const auto file, disk.open(segment.path, io::OpenMode::kWrite));
+    TRY(file->sync());
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Log>> Log::open(io::Disk& disk, io::Clock& clock, Options options,
@@ -64,6 +75,7 @@ Result<std::unique_ptr<Log>> Log::open(io::Disk& disk, io::Clock& clock, Options
   TRY_LET(auto folder_lock, disk.lock(path_in(options.folder, kLockName)));
   TRY_LET(const Scan found, scan(disk, options.folder, options.checkpoint));
   if (found.damage.has_value()) return corruption(*found.damage, options.folder, found.attested);
+  TRY(sync_unattested(disk, found));
   TRY_LET(const Replayed replayed, replay_from(disk, found, options.checkpoint, replay));
 
   io::Random random(options.seed != 0 ? options.seed ^ found.next_sequence() : io::entropy());

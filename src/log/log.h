@@ -42,8 +42,8 @@ class Listener {
 class Replay {
  public:
   virtual ~Replay() = default;
-  /// `payload`: whole RESP commands; `at`: the offset of its first byte. Borrows `payload` for the
-  /// call. An error stops the start and is returned by Log::open.
+  /// `payload`: whole RESP commands, synced; `at`: the offset of its first byte. Borrows `payload`
+  /// for the call. An error stops the start and is returned by Log::open.
   virtual Status replay(Bytes payload, Offset at) = 0;
 };
 
@@ -140,8 +140,9 @@ class Log {
 
   /// Blocks until everything appended so far is synced. Errors: as the sync that failed (I4).
   virtual Status sync_all() = 0;
-  /// Syncs, and hands the log from `from` on to `replay` once more, as open() did. Requires: nothing
-  /// at or above `from` was released; nobody appends meanwhile. Errors: as sync_all, as `replay`, or kCorrupt.
+  /// Syncs, and hands the log from `from` on to `replay` once more, as open() did. Requires:
+  /// nothing at or above `from` was released; nobody appends meanwhile. Errors: as sync_all, as
+  /// `replay`, or kCorrupt.
   virtual Status read(Offset from, Replay& replay) = 0;
   /// Segments that hold only bytes below `offset` may go: they are recycled or removed.
   virtual Status release_below(Offset offset) = 0;

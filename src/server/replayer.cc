@@ -16,8 +16,12 @@ constexpr std::int64_t kReportMicros = 2'000'000;
 }  // namespace
 
 Replayer::Replayer(command::Services& services, std::uint32_t db,
-                   std::function<void(const std::string&)> report)
-    : services_(services), report_(std::move(report)), dispatcher_(services), reply_(output_) {
+                   std::function<void(const std::string&)> report, Pause pause)
+    : services_(services),
+      report_(std::move(report)),
+      pause_(std::move(pause)),
+      dispatcher_(services),
+      reply_(output_) {
   // Whatever the settings are today, what was accepted once is accepted again.
   parser_options_.bulk_bytes_max = std::numeric_limits<std::int64_t>::max();
   session_.db = db;
@@ -44,6 +48,7 @@ Status Replayer::replay(Bytes payload, log::Offset at) {
     left.remove_prefix(parser.consumed());
   }
   byte_count_ += payload.size();
+  if (pause_) TRY(pause_({.offset = at + payload.size(), .db = session_.db}));
   if (const Micros now = services_.clock.monotonic(); now >= next_report_) {
     next_report_ = now + Micros{kReportMicros};
     report_(fmt::format("Loading: {} commands, {} MB of the log so far", command_count_,

@@ -15,10 +15,14 @@ namespace diskdb::server {
 /// Threads: one at a time. While it lives the keyspace is in replay.
 class Replayer final : public log::Replay {
  public:
-  /// `db`: the database selected where the replay begins. `report` gets a line now and then.
-  /// Borrows `services` for its life.
+  /// What there is to do between two batches of the log; the argument says where the next begins.
+  using Pause = std::function<Status(const log::Position&)>;
+
+  /// `db`: the database selected where the replay begins. `report` gets a line now and then;
+  /// `pause`, if given, may change the keyspace only as evictions and checkpoints do. Borrows
+  /// `services` for its life.
   Replayer(command::Services& services, std::uint32_t db,
-           std::function<void(const std::string&)> report);
+           std::function<void(const std::string&)> report, Pause pause);
   ~Replayer() override;
 
   Status replay(Bytes payload, log::Offset at) override;
@@ -35,6 +39,7 @@ class Replayer final : public log::Replay {
 
   command::Services& services_;
   std::function<void(const std::string&)> report_;
+  Pause pause_;
   command::Dispatcher dispatcher_;
   ReplaySession session_;
   resp::StringOutput output_;

@@ -204,6 +204,13 @@ Status Server::recover() {
   TRY_LET(store_, store::Store::open(disk_, store_options));
   TRY_LET(const std::optional<store::Marker> marker, store_->marker());
   if (marker) {
+    // Keys beyond the last database would be out of reach, and the marker would forget them.
+    if (!marker->databases.empty() &&
+        marker->databases.back().db >= keyspace_options_.database_count) {
+      return {Code::kInvalid,
+              fmt::format("database {} holds keys: `databases` must be at least {}",
+                          marker->databases.back().db, marker->databases.back().db + 1)};
+    }
     keyspace_options_.hash_seed = marker->hash_seed;
     options.checkpoint = marker->offset;
   }
@@ -218,19 +225,28 @@ Status Server::recover() {
     keyspace_->restore(*marker);
     checkpointer_->start_from(*marker);
   }
-  TRY(replay_into(*keyspace_, marker, [&](log::Replay& replay) -> Status {
+  checkpointer_->set(checkpoint_settings());
+  // A log that holds more than memory may: what it has changed moves on into the store.
+  const auto pause = [this](const log::Position& position) -> Status {
+    if (!checkpointer_->is_due(0)) return {};
+    return checkpointer_->run(position);
+  };
+  const auto open = [&](log::Replay& replay) -> Status {
     TRY_LET(log_, log::Log::open(disk_, clock_, std::move(options), replay));
     return {};
-  }));
+  };
+  TRY(replay_into(*keyspace_, marker, open, pause));
   keyspace_->attach_log(*log_);
   return {};
 }
 
 Status Server::replay_into(keyspace::Keyspace& keyspace, const std::optional<store::Marker>& marker,
-                           const std::function<Status(log::Replay&)>& read) {
+                           const std::function<Status(log::Replay&)>& read,
+                           const Replayer::Pause& pause) {
   command::Services services = services_with(keyspace);
-  Replayer replayer(services, marker ? marker->selected_db : 0,
-                    [this](const std::string& line) { server_log_.notice(line); });
+  Replayer replayer(
+      services, marker ? marker->selected_db : 0,
+      [this](const std::string& line) { server_log_.notice(line); }, pause);
   const Micros begin = clock_.monotonic();
   TRY(read(replayer));
   const double seconds = static_cast<double>((clock_.monotonic() - begin).count) / 1e6;
@@ -253,9 +269,10 @@ Status Server::reload(keyspace::Access& access) {
   fresh.on_unreadable = keyspace_->on_unreadable;
   if (marker) fresh.restore(*marker);
   fresh.continue_epochs_of(*keyspace_);
-  TRY(replay_into(fresh, marker, [&](log::Replay& replay) {
+  const auto read = [&](log::Replay& replay) {
     return log_->read(marker ? marker->offset : 0, replay);
-  }));
+  };
+  TRY(replay_into(fresh, marker, read, nullptr));
   keyspace_->exchange(fresh);
   return {};
 }

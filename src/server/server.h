@@ -21,6 +21,7 @@
 #include "net/network.h"
 #include "net/socket.h"
 #include "server/background.h"
+#include "server/replayer.h"
 #include "server/server_log.h"
 #include "store/store.h"
 
@@ -54,7 +55,7 @@ class Server final : public command::Lifecycle {
   Status prepare_folder();
   Status recover();
   Status replay_into(keyspace::Keyspace& keyspace, const std::optional<store::Marker>& marker,
-                     const std::function<Status(log::Replay&)>& read);
+                     const std::function<Status(log::Replay&)>& read, const Replayer::Pause& pause);
   Status listen();
   void raise_descriptor_limit();
   void follow_settings();
