@@ -13,10 +13,6 @@ namespace {
 
 constexpr std::size_t kIntegerTextMax = 20;  // longer texts are no 64-bit integers
 
-std::uint32_t access_seconds(Millis now) {
-  return static_cast<std::uint32_t>(now.count / 1000) & 0xFFFFFF;
-}
-
 /// A number as text, for a word of a command.
 class NumberText {
  public:
@@ -55,10 +51,7 @@ class Access::Change {
     const Keyspace& keyspace = access_.keyspace_;
     table_.prepare_change(key, slot, keyspace.cut_epoch(), keyspace.ingested_epoch());
   }
-  void stamp(Record* record) const {
-    record->set_epoch(access_.keyspace_.epoch());
-    record->set_accessed_at(access_seconds(access_.now_));
-  }
+  void stamp(Record* record) const { record->set_epoch(access_.keyspace_.epoch()); }
 
  private:
   Access& access_;
@@ -165,6 +158,7 @@ void Access::begin_command(std::span<const Bytes> words, Bytes raw, Logged logge
   logged_ = logged;
   counts_hits_ = is_read;
   touches_ = touches;
+  noted_ = 0;
   has_edited_ = false;
   effect_count_ = 0;
   command_first_part_ = parts_.size();
@@ -284,7 +278,7 @@ Result<bool> Access::load(std::uint32_t db, const Key& key, store::Reach reach) 
 
 Status Access::finish(Shard& shard, Table& table, const Key& key, std::uint64_t ticket,
                       std::optional<Bytes> stored) {
-  ASSERT_SLOW(&keyspace_.shard_of(key.slot) == &shard);
+  ASSERT(&keyspace_.shard_of(key.slot) == &shard);
   const auto load = table.loads().find(key.bytes);
   if (load == table.loads().end() || load->second.ticket != ticket || load->second.is_done) {
     REACHED("access: a load was overtaken");
@@ -344,8 +338,7 @@ const Record* Access::find(std::uint32_t db, const Key& key) {
   if (counts_hits_) ++(slot != nullptr ? hits_ : misses_);
   if (slot == nullptr) return nullptr;
   Record* record = Table::record_in(*slot);
-  const std::uint32_t seconds = access_seconds(now_);
-  if (touches_ && record->accessed_at() != seconds) record->set_accessed_at(seconds);
+  if (touches_) touch(key, record);
   return record;
 }
 
@@ -353,6 +346,18 @@ Answer<const Record*> Access::find(const Key& key, Type type) {
   const Record* record = find(db_, key);
   if (record != nullptr && record->type() != type) return Refusal::kWrongType;
   return record;
+}
+
+// However often a command looks at a key, it uses it once.
+void Access::touch(const Key& key, Record* record) {
+  if (noted_ == key.hash) return;
+  noted_ = key.hash;
+  note_use(*record, now_, random_.next(), keyspace_.budget.frequency_rule());
+}
+
+void Access::note_new(const Key& key, Record* record) {
+  noted_ = key.hash;
+  record->set_accessed_at(access_seconds(now_));
 }
 
 const Record* Access::peek(const Key& key) {
@@ -406,6 +411,11 @@ Record* Access::change(Shard& shard, Table& table, const Key& key, Table::Slot* 
   const Table::Before before = Table::before(*slot);
   Record* record = edit(Table::record_in(*slot));
   change.stamp(record);
+  if (before.was_gone) {
+    note_new(key, record);
+  } else {
+    touch(key, record);
+  }
   table.replace(key, slot, record, before);
   return record;
 }
@@ -429,6 +439,7 @@ void Access::place(Shard& shard, Table& table, const Key& key, Record* record) {
   }
   const Change change(*this, shard, table);
   change.stamp(record);
+  note_new(key, record);
   table.insert(key, record);
 }
 
@@ -544,6 +555,7 @@ void Access::copy(const Key& from, std::uint32_t to_db, const Key& to) {
   Table::Slot* slot = find_live(source_shard, db_, from, Purpose::kWrite);
   ASSERT(slot != nullptr);
   Record* copied = Record::copy_as(to, *Table::record_in(*slot));
+  copied->set_frequency(kFrequencyInitial);
   place(target_shard, *target_shard.tables[to_db], to, copied);
   emit(db_, {"COPY", from.bytes, to.bytes, "DB", NumberText(to_db), "REPLACE"});
 }

@@ -25,6 +25,7 @@
 #include "base/bytes.h"
 #include "base/refusal.h"
 #include "base/units.h"
+#include "io/random.h"
 #include "keyspace/footprint.h"
 #include "keyspace/keyspace.h"
 #include "resp/output.h"
@@ -61,7 +62,7 @@ class Expiry {
 class Access {
  public:
   /// Borrows `keyspace` for its life.
-  explicit Access(Keyspace& keyspace) : keyspace_(keyspace) {}
+  explicit Access(Keyspace& keyspace) : keyspace_(keyspace), random_(keyspace.hash_seed()) {}
 
   Keyspace& keyspace() { return keyspace_; }
   std::uint32_t db() const { return db_; }
@@ -198,6 +199,8 @@ class Access {
   class Change;
 
   Shard& held_shard_of(const Key& key);
+  void touch(const Key& key, Record* record);
+  void note_new(const Key& key, Record* record);
   enum class Purpose : std::uint8_t { kRead, kWrite };
   Table::Slot* find_entry(Shard& shard, std::uint32_t db, const Key& key);
   Table::Slot* find_live(Shard& shard, std::uint32_t db, const Key& key, Purpose purpose);
@@ -235,6 +238,9 @@ class Access {
   std::uint64_t edit_count_ = 0;
   std::int64_t bytes_delta_ = 0;
   std::int64_t dirty_delta_ = 0;
+  /// By hash: the key whose use the current command has noted; 0: none yet.
+  std::uint64_t noted_ = 0;
+  io::Random random_;
   std::uint64_t hits_ = 0;
   std::uint64_t misses_ = 0;
 

@@ -286,6 +286,7 @@ Record* Record::with_stored_expiries(Record* record, const StoredExpiries& expir
 Record* Record::with_nothing(Record* record) {
   record = with_string(record, {});
   record->set_raw(false);
+  record->set_frequency(kFrequencyInitial);
   return with_expiry(record, std::nullopt);
 }
 

@@ -40,6 +40,8 @@ enum class Encoding : std::uint8_t {
 
 constexpr std::size_t kInlineBytesMax = 4096;
 constexpr std::size_t kInlineKeyBytesMax = 4096;
+/// Where the counter of uses begins (keyspace/usage.h).
+constexpr std::uint8_t kFrequencyInitial = 5;
 
 /// A string value as its readers see it: an integer, or bytes.
 struct StringView {
@@ -111,7 +113,7 @@ class Record {
   std::uint32_t accessed_at() const { return access_; }
   void set_accessed_at(std::uint32_t seconds) { access_ = seconds & 0xFFFFFF; }
 
-  /// How often it is accessed, as Redis's LFU counts: logarithmically.
+  /// How often it is used, as Redis's LFU counts: see keyspace/usage.h.
   std::uint8_t frequency() const { return frequency_; }
   void set_frequency(std::uint8_t frequency) { frequency_ = frequency; }
 
@@ -176,7 +178,7 @@ class Record {
   std::uint16_t capacity_ = 0;    ///< of the body
   std::uint8_t type_ : 4 = 0;
   std::uint8_t encoding_ : 4 = 0;
-  std::uint8_t frequency_ = 0;
+  std::uint8_t frequency_ = kFrequencyInitial;
 };
 static_assert(sizeof(Record) == 16);
 

@@ -79,6 +79,8 @@ class Table {
   static bool is_gone(Slot slot) { return (slot & kGoneMark) != 0; }
   /// Must the next checkpoint, or the running one, take the entry?
   static bool is_dirty(Slot slot) { return (slot & kDirtyMark) != 0; }
+  /// Has the live record an expiry? Without touching it.
+  static bool is_expiring(Slot slot) { return (slot & kExpiryMark) != 0; }
 
   // ---- Changes. New and changed entries are dirty; what a checkpoint may know of a key before it
   // changes is prepare_change()'s business.
@@ -151,6 +153,8 @@ class Table {
   std::size_t cold_expiring_count() const { return cold_expiring_count_; }
   std::size_t gone_count() const { return gone_count_; }
   std::size_t dirty_bytes() const { return dirty_bytes_; }
+  /// Of records that no checkpoint must take any more: in the store, or on their way to it.
+  std::size_t clean_bytes() const { return record_bytes_ - dirty_bytes_; }
   /// Live records in memory, and those of them with an expiry.
   std::size_t count() const { return count_; }
   std::size_t expiring_count() const { return expiring_count_; }
