@@ -13,6 +13,17 @@ TEST(Crc, MatchesThePublishedCheckValues) {
   EXPECT_EQ(crc16("123456789"), 0x31C3U);
 }
 
+TEST(Crc, Crc32cOfALongRunIsThatOfItsPieces) {
+  std::string text;
+  for (int i = 0; i < 8000; ++i) text += static_cast<char>(i * 31 + i / 7);
+  // Long runs are summed as blocks side by side; single bytes are not.
+  std::uint32_t by_byte = 0;
+  for (std::size_t size = 0; size < text.size(); ++size) {
+    if (size % 97 == 0 || size % 1536 < 2) ASSERT_EQ(crc32c({text.data(), size}), by_byte) << size;
+    by_byte = crc32c({text.data() + size, 1}, by_byte);
+  }
+}
+
 TEST(Crc, Crc32cContinues) { EXPECT_EQ(crc32c("456789", crc32c("123")), crc32c("123456789")); }
 
 TEST(Crc, Crc16OfEveryLengthEqualsTheBitwiseDefinition) {
