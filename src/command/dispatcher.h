@@ -5,10 +5,17 @@
 // their buckets prefetched, all shards are held (tried, never waited for out of order), the records
 // prefetched, then the functions run in order and their frames reach the log in one append.
 // Everything else runs alone.
+//
+// Before a function runs, all that is to be known of its keys is in memory. What lies in the
+// store's block cache is fetched at once. If a key needs I/O, loads are asked for of all the
+// group's or the command's cold keys together, everything is let go, and the session parks until
+// the last has arrived (keyspace/footprint.h); then the command starts afresh. The keys stay in
+// memory until it has run.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -43,8 +50,9 @@ class Dispatcher {
                Millis now);
 
   /// Runs commands read from the log: no gates, no expiry, nothing logged again. `reply` is written
-  /// and of no interest. Errors: kCorrupt if a command is unknown here or refused; those before it
-  /// are done.
+  /// and of no interest. Cold keys of some hundred commands are read together, ahead of them.
+  /// Errors: kCorrupt if a command is unknown here or refused, and the store's; those before it are
+  /// done.
   Status replay(Session& session, std::span<const resp::Request> requests, resp::Reply& reply,
                 Millis now);
 
@@ -57,23 +65,43 @@ class Dispatcher {
     keyspace::Key key;
     keyspace::Shard* shard;
   };
-  enum class Held : std::uint8_t { kAll, kParked };
+  /// What became of an attempt to run something.
+  enum class Attempt : std::uint8_t {
+    kDone,
+    kAlone,   ///< it is no group
+    kParked,  ///< it waits
+    kAgain,   ///< nothing has run, but something has changed: try again
+  };
+  enum class Held : std::uint8_t { kAll, kParked, kAgain, kUnreadable };
 
   CommandContext context(Session& session, const Row& row, std::span<const Bytes> words,
                          resp::Reply& reply);
-  std::size_t run_group(Session& session, std::span<const resp::Request> requests,
-                        resp::Reply& reply);
+  Attempt run_group(Session& session, std::span<const resp::Request> requests, resp::Reply& reply,
+                    std::size_t* done);
+  void run_held(Session& session, std::span<const resp::Request> requests, resp::Reply& reply);
   std::size_t find_group(std::span<const resp::Request> requests);
   std::size_t hold_group(Session& session, std::span<const resp::Request> requests);
   Status replay_alone(Session& session, std::span<const Bytes> words, resp::Reply& reply,
                       Millis now);
   Status replay_one(CommandContext& cx);
-  bool run_one(Session& session, const resp::Request& request, resp::Reply& reply);
+  Result<std::size_t> read_ahead(Session& session, std::span<const resp::Request> requests,
+                                 Millis now);
+  Status replay_some(Session& session, std::span<const resp::Request> requests, resp::Reply& reply,
+                     Millis now);
+  void add_load(Session& session, const keyspace::Key& key);
+  Attempt run_one(Session& session, const resp::Request& request, resp::Reply& reply);
   void run_alone(CommandContext& cx, Bytes raw);
   Held hold_keys(Session& session, const Row& row, std::span<const Bytes> words);
+  std::size_t settle_group(Session& session, std::size_t count);
+  Attempt fetch_group(Session& session, std::size_t count, const resp::Request& first,
+                      resp::Reply& reply);
+  Held settle_keys(Session& session);
+  Result<bool> settle(Session& session, const keyspace::Key& key);
+  Held fetch(Session& session);
   Outcome call(CommandContext& cx, Bytes raw, std::size_t words_of_name);
   using RowCounter = std::atomic<std::uint64_t> RowCounters::*;
   void answer_refusal(CommandContext& cx, Outcome outcome, RowCounter counter);
+  void refuse_unreadable(CommandContext& cx);
   void refuse_unknown(std::span<const Bytes> words, resp::Reply& reply);
   void park_on(Session& session, keyspace::Shard& shard);
   void count_call(const Row& row);
@@ -86,7 +114,11 @@ class Dispatcher {
   std::vector<keyspace::Key> keys_;
   std::vector<std::size_t> key_indices_;
   std::vector<keyspace::Shard*> shards_;
-  resp::StringOutput silenced_;  ///< replies that CLIENT REPLY keeps back
+  std::vector<keyspace::Key> unknown_;  ///< keys that need I/O
+  Status unreadable_;                   ///< why a key's value could not be read
+  std::vector<keyspace::LoadRequest> loads_;
+  std::optional<keyspace::LoadReader> reader_;  ///< for replay
+  resp::StringOutput silenced_;                 ///< replies that CLIENT REPLY keeps back
   log::Offset visible_after_ = 0;
   const Row* counted_row_ = nullptr;  ///< calls not yet in the statistics
   std::uint64_t counted_calls_ = 0;

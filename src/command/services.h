@@ -14,6 +14,7 @@
 #include "keyspace/access.h"
 #include "keyspace/checkpointer.h"
 #include "keyspace/keyspace.h"
+#include "keyspace/loader.h"
 #include "log/log.h"
 
 namespace diskdb::command {
@@ -66,6 +67,8 @@ struct Services {
   Lifecycle& lifecycle;
   const ServerFacts& facts;
   const keyspace::Checkpointer* checkpointer = nullptr;  ///< null for the memory engine
+  /// Null for the memory engine, and where cold keys are loaded in place.
+  keyspace::Loader* loader = nullptr;
 };
 
 }  // namespace diskdb::command

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/units.h"
+#include "keyspace/footprint.h"
 #include "keyspace/shard.h"
 #include "resp/reply.h"
 
@@ -23,10 +24,19 @@ class Session : public keyspace::Waker {
  public:
   /// Its connection calls this before it goes: no wake() is under way or comes afterwards.
   void unpark() {
+    leave_shard();
+    footprint.release();
+  }
+  /// It waits for no shard any more.
+  void leave_shard() {
     if (parked_on != nullptr) std::exchange(parked_on, nullptr)->forget(*this);
   }
-  keyspace::ShardLock* parked_on = nullptr;  ///< the dispatcher's
-  int park_count = 0;                        ///< how often the next request had to wait so far
+
+  // The dispatcher's.
+  keyspace::ShardLock* parked_on = nullptr;
+  int park_count = 0;                    ///< how often the next request has met a held shard so far
+  int reload_count = 0;                  ///< how often it has waited for keys in vain
+  keyspace::Footprint footprint{*this};  ///< of the next requests
 
   std::uint64_t id = 0;
   std::string address;        ///< "ip:port", immutable

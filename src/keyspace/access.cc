@@ -254,7 +254,7 @@ bool Access::is_known(std::uint32_t db, const Key& key) const {
   const KnownAbsent absent{.hash = key.hash, .db = db, .slot = key.slot};
   if (std::ranges::find(known_absent_, absent) != known_absent_.end()) return true;
   const auto load = table.loads().find(key.bytes);
-  return load != table.loads().end() && load->second.is_done;
+  return load != table.loads().end() && has_answer(load->second);
 }
 
 Result<bool> Access::load(std::uint32_t db, const Key& key, store::Reach reach) {
@@ -271,8 +271,8 @@ Result<bool> Access::load(std::uint32_t db, const Key& key, store::Reach reach) 
     TRY(install(table, key, stored_value_));
   } else {
     known_absent_.push_back({.hash = key.hash, .db = db, .slot = key.slot});
+    finish_load(table, key.bytes, 0);
   }
-  finish_load(table, key.bytes);
   return true;
 }
 
@@ -284,10 +284,14 @@ Status Access::finish(Shard& shard, Table& table, const Key& key, std::uint64_t 
     REACHED("access: a load was overtaken");
     return {};
   }
-  Status status;
-  if (stored && table.find_slot(key) == nullptr) status = install(table, key, *stored);
-  finish_load(table, key.bytes);
-  return status;
+  if (stored && table.find_slot(key) == nullptr) {
+    if (Status status = install(table, key, *stored); !status.ok()) {
+      fail_load(table, key.bytes, ticket, status);
+      return status;
+    }
+  }
+  finish_load(table, key.bytes, 0);
+  return {};
 }
 
 Status Access::install(Table& table, const Key& key, Bytes stored) {
@@ -295,6 +299,7 @@ Status Access::install(Table& table, const Key& key, Bytes stored) {
   const Change change(*this, table);
   record->set_accessed_at(access_seconds(now_));
   table.install(key, record);
+  finish_load(table, key.bytes, record->allocated_bytes());
   keyspace_.load_count.fetch_add(1, std::memory_order_relaxed);
   return {};
 }
@@ -328,7 +333,7 @@ bool Access::expire_cold(std::uint32_t db, const Key& key, Millis when) {
   const Bytes words[] = {"DEL", key.bytes};
   append_encoded(db, words);
   table.erase_cold(key, when, keyspace_.epoch());
-  finish_load(table, key.bytes);
+  finish_load(table, key.bytes, 0);
   keyspace_.expired_key_count.fetch_add(1, std::memory_order_relaxed);
   return true;
 }
@@ -437,6 +442,9 @@ void Access::place(Shard& shard, Table& table, const Key& key, Record* record) {
     });
     return;
   }
+  // It may be known without its load, if no key of the table is cold any more. What a loader has
+  // read would be out of date when it comes.
+  finish_load(table, key.bytes, 0);
   const Change change(*this, shard, table);
   change.stamp(record);
   note_new(key, record);

@@ -111,7 +111,7 @@ class Access {
   Result<bool> load(std::uint32_t db, const Key& key, store::Reach reach);
   /// Installs what a loader has found, if the load with `ticket` still waits for it, and tells its
   /// holders. `stored`: nothing if the store has no such key. Requires: `shard`, in which `table`
-  /// is, is held. Errors: kCorrupt; the load is done all the same.
+  /// is, is held. Errors: kCorrupt, which the load's holders get too.
   Status finish(Shard& shard, Table& table, const Key& key, std::uint64_t ticket,
                 std::optional<Bytes> stored);
 

@@ -139,6 +139,7 @@ void Connection::run() {
     if (output_.pending_bytes() > tools_.output_bytes_max) {
       REACHED("connection: a slow reader waits");
       is_output_full_ = true;
+      footprint.release();  // others want the room
       break;
     }
     if (turn_request_count_ >= kRequestsPerTurn) {
