@@ -135,7 +135,7 @@ bool Evictor::visit_window() {
   }
   const bool has_table = find_table(shard);
   if (has_table) {
-    collect(shard, *shard.tables[db_at_]);
+    collect(*shard.tables[db_at_]);
     leave(shard);
     if (bucket_at_ == 0) ++db_at_;
   }
@@ -145,7 +145,7 @@ bool Evictor::visit_window() {
 }
 
 // Fills candidates_ and expired_ from a window of the table; bucket_at_ is 0 again at its end.
-void Evictor::collect(Shard& shard, const Table& table) {
+void Evictor::collect(const Table& table) {
   candidates_.clear();
   expired_.clear();
   const std::uint32_t ingested = keyspace_.ingested_epoch();
@@ -166,7 +166,6 @@ void Evictor::collect(Shard& shard, const Table& table) {
   }
   if (!has_more) bucket_at_ = 0;
   if (!candidates_.empty() || !expired_.empty()) has_met_clean_ = true;
-  ASSERT_SLOW(&table == shard.tables[db_at_].get());
 }
 
 // Requires: nothing has changed in the shard since collect().

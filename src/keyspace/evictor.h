@@ -69,7 +69,7 @@ class Evictor {
   Room rest(Micros now);
   bool visit_window();
   bool find_table(const Shard& shard);
-  void collect(Shard& shard, const Table& table);
+  void collect(const Table& table);
   void leave(Shard& shard);
   void evict_oldest(Shard& shard);
   std::uint64_t oldest_fifth();
