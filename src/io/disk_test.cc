@@ -274,6 +274,28 @@ TEST(SimDisk, FailsTheNthCallOnceAndStaysOffWithoutPower) {
   EXPECT_TRUE(disk.list("/d").ok());
 }
 
+TEST(SimDisk, NothingIsDoneOnceThePowerIsOff) {
+  bool is_torn = false;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    SimDisk disk(seed);
+    ASSERT_TRUE(disk.make_folder("/d").ok());
+    auto file = disk.open("/d/f", OpenMode::kCreate);
+    disk.power_off_at(0);
+    EXPECT_FALSE(write(**file, 0, "abcdefgh").ok());
+    const std::string left = disk.contents("/d/f").value();
+    is_torn = is_torn || !left.empty();
+    EXPECT_FALSE(write(**file, 0, "12345678").ok());
+    EXPECT_FALSE((*file)->allocate(100).ok());
+    EXPECT_EQ(disk.contents("/d/f"), left);
+    disk.heal();
+    disk.power_off();
+    EXPECT_TRUE(disk.has_failed());
+    EXPECT_FALSE(write(**file, 0, "12345678").ok());
+    EXPECT_EQ(disk.contents("/d/f"), left);
+  }
+  EXPECT_TRUE(is_torn);
+}
+
 TEST(Random, RepeatsFromItsSeedAndDiffersBetweenSeeds) {
   Random a(7);
   Random b(7);

@@ -53,7 +53,7 @@ class SimDisk::SimFile final : public File {
 
   Result<std::size_t> read_at(std::uint64_t offset, std::span<char> into) override {
     const std::lock_guard guard(disk_.m_);
-    if (disk_.next_call() == Fate::kFails) return failed("read", inode_->path);
+    if (disk_.next_call() != Fate::kGood) return failed("read", inode_->path);
     if (offset >= inode_->live.size()) return std::size_t{0};
     const std::size_t bytes = std::min<std::size_t>(into.size(), inode_->live.size() - offset);
     std::memcpy(into.data(), inode_->live.data() + offset, bytes);
@@ -65,6 +65,7 @@ class SimDisk::SimFile final : public File {
     for (const Bytes part : parts) bytes += part;
     const std::lock_guard guard(disk_.m_);
     const Fate fate = disk_.next_call();
+    if (fate == Fate::kOff) return failed("write", inode_->path);
     if (fate == Fate::kFails) bytes.resize(disk_.random_.below(bytes.size() + 1));  // torn
     const std::uint64_t end = disk_.charge(*inode_, offset + bytes.size());
     const bool is_full = end < offset + bytes.size();
@@ -74,14 +75,16 @@ class SimDisk::SimFile final : public File {
       std::memcpy(inode_->live.data() + offset, bytes.data(), bytes.size());
       inode_->mark_dirty(offset, offset + bytes.size());
     }
-    if (fate == Fate::kFails) return failed("write", inode_->path);
+    if (fate != Fate::kGood) return failed("write", inode_->path);
     if (is_full) return Error{Code::kNoSpace, "write " + inode_->path + ": simulated disk is full"};
     return Status::okay();
   }
 
   Status sync() override {
     const std::lock_guard guard(disk_.m_);
-    if (disk_.next_call() == Fate::kFails) {
+    const Fate fate = disk_.next_call();
+    if (fate == Fate::kOff) return failed("fsync", inode_->path);
+    if (fate == Fate::kFails) {
       // Some blocks are forgotten: no later sync saves them, though reads still see them (I2).
       std::erase_if(inode_->dirty, [&](std::uint64_t) { return disk_.random_.chance_percent(50); });
       return failed("fsync", inode_->path);
@@ -93,9 +96,10 @@ class SimDisk::SimFile final : public File {
   Status allocate(std::uint64_t bytes) override {
     const std::lock_guard guard(disk_.m_);
     const Fate fate = disk_.next_call();
+    if (fate == Fate::kOff) return failed("allocate", inode_->path);
     const std::uint64_t end = disk_.charge(*inode_, bytes);
     if (inode_->live.size() < end && end <= bytes) inode_->live.resize(end);
-    if (fate == Fate::kFails) return failed("allocate", inode_->path);
+    if (fate != Fate::kGood) return failed("allocate", inode_->path);
     if (end < bytes)
       return Error{Code::kNoSpace, "allocate " + inode_->path + ": simulated disk is full"};
     return Status::okay();
@@ -103,7 +107,7 @@ class SimDisk::SimFile final : public File {
 
   Status truncate(std::uint64_t bytes) override {
     const std::lock_guard guard(disk_.m_);
-    if (disk_.next_call() == Fate::kFails) return failed("truncate", inode_->path);
+    if (disk_.next_call() != Fate::kGood) return failed("truncate", inode_->path);
     if (bytes < inode_->live.size()) {
       inode_->mark_dirty(bytes, inode_->live.size());
       if (disk_.free_bytes_.has_value() && inode_->charged > bytes) {
@@ -117,7 +121,7 @@ class SimDisk::SimFile final : public File {
 
   Result<std::uint64_t> size() override {
     const std::lock_guard guard(disk_.m_);
-    if (disk_.next_call() == Fate::kFails) return failed("stat", inode_->path);
+    if (disk_.next_call() != Fate::kGood) return failed("stat", inode_->path);
     return static_cast<std::uint64_t>(inode_->live.size());
   }
 
@@ -144,7 +148,7 @@ SimDisk::~SimDisk() = default;
 
 Result<std::unique_ptr<File>> SimDisk::open(const std::string& path, OpenMode mode) {
   const std::lock_guard guard(m_);
-  if (next_call() == Fate::kFails) return failed("open", path);
+  if (next_call() != Fate::kGood) return failed("open", path);
   const auto found = names_.find(path);
   if (mode != OpenMode::kCreate) {
     if (found == names_.end()) return {Code::kNotFound, "open " + path + ": no such file"};
@@ -161,7 +165,7 @@ Result<std::unique_ptr<File>> SimDisk::open(const std::string& path, OpenMode mo
 
 Result<std::vector<std::string>> SimDisk::list(const std::string& folder) {
   const std::lock_guard guard(m_);
-  if (next_call() == Fate::kFails) return failed("list", folder);
+  if (next_call() != Fate::kGood) return failed("list", folder);
   if (folders_.count(folder) == 0) return {Code::kNotFound, "list " + folder + ": no such folder"};
   std::vector<std::string> names;
   for (const auto& [path, inode] : names_) {
@@ -172,14 +176,14 @@ Result<std::vector<std::string>> SimDisk::list(const std::string& folder) {
 
 Status SimDisk::make_folder(const std::string& folder) {
   const std::lock_guard guard(m_);
-  if (next_call() == Fate::kFails) return failed("make folder", folder);
+  if (next_call() != Fate::kGood) return failed("make folder", folder);
   folders_.insert(folder);
   return Status::okay();
 }
 
 Status SimDisk::rename(const std::string& from, const std::string& to) {
   const std::lock_guard guard(m_);
-  if (next_call() == Fate::kFails) return failed("rename", from);
+  if (next_call() != Fate::kGood) return failed("rename", from);
   const auto found = names_.find(from);
   if (found == names_.end()) return Error{Code::kNotFound, "rename " + from + ": no such file"};
   const std::shared_ptr<Inode> inode = found->second;
@@ -190,7 +194,7 @@ Status SimDisk::rename(const std::string& from, const std::string& to) {
 
 Status SimDisk::remove(const std::string& path) {
   const std::lock_guard guard(m_);
-  if (next_call() == Fate::kFails) return failed("remove", path);
+  if (next_call() != Fate::kGood) return failed("remove", path);
   if (names_.count(path) == 0) return Error{Code::kNotFound, "remove " + path + ": no such file"};
   change_names({folder_of(path), {{path, nullptr}}});
   return Status::okay();
@@ -198,7 +202,7 @@ Status SimDisk::remove(const std::string& path) {
 
 Status SimDisk::sync_folder(const std::string& folder) {
   const std::lock_guard guard(m_);
-  if (next_call() == Fate::kFails) return failed("fsync", folder);
+  if (next_call() != Fate::kGood) return failed("fsync", folder);
   std::erase_if(unsynced_, [&](const NameChange& change) {
     if (change.folder != folder) return false;
     apply(change, durable_names_);
@@ -209,7 +213,7 @@ Status SimDisk::sync_folder(const std::string& folder) {
 
 Status SimDisk::hard_link(const std::string& from, const std::string& to) {
   const std::lock_guard guard(m_);
-  if (next_call() == Fate::kFails) return failed("link", from);
+  if (next_call() != Fate::kGood) return failed("link", from);
   const auto found = names_.find(from);
   if (found == names_.end()) return Error{Code::kNotFound, "link " + from + ": no such file"};
   if (names_.count(to) != 0) return Error{Code::kIo, "link " + from + ": " + to + " exists"};
@@ -223,7 +227,7 @@ Status SimDisk::hard_link(const std::string& from, const std::string& to) {
 
 Result<std::uint64_t> SimDisk::file_size(const std::string& path) {
   const std::lock_guard guard(m_);
-  if (next_call() == Fate::kFails) return failed("stat", path);
+  if (next_call() != Fate::kGood) return failed("stat", path);
   const auto found = names_.find(path);
   if (found == names_.end()) return {Code::kNotFound, "stat " + path + ": no such file"};
   return static_cast<std::uint64_t>(found->second->live.size());
@@ -231,7 +235,7 @@ Result<std::uint64_t> SimDisk::file_size(const std::string& path) {
 
 Result<std::uint64_t> SimDisk::link_count(const std::string& path) {
   const std::lock_guard guard(m_);
-  if (next_call() == Fate::kFails) return failed("stat", path);
+  if (next_call() != Fate::kGood) return failed("stat", path);
   const auto found = names_.find(path);
   if (found == names_.end()) return {Code::kNotFound, "stat " + path + ": no such file"};
   return found->second->links;
@@ -239,7 +243,7 @@ Result<std::uint64_t> SimDisk::link_count(const std::string& path) {
 
 Result<std::unique_ptr<FileLock>> SimDisk::lock(const std::string& path) {
   const std::lock_guard guard(m_);
-  if (next_call() == Fate::kFails) return failed("lock", path);
+  if (next_call() != Fate::kGood) return failed("lock", path);
   if (!locked_.insert(path).second)
     return {Code::kBusy, "lock " + path + ": another process holds it"};
   return std::unique_ptr<FileLock>(std::make_unique<SimLock>(*this, path));
@@ -250,8 +254,9 @@ Result<std::unique_ptr<FileLock>> SimDisk::lock(const std::string& path) {
 
 SimDisk::Fate SimDisk::next_call() {
   const std::uint64_t call = call_count_++;
-  const bool is_off = power_off_call_.has_value() && call >= *power_off_call_;
-  if (!is_off && fail_call_ != call) return Fate::kGood;
+  if (is_off_) return Fate::kOff;
+  is_off_ = power_off_call_ == call;
+  if (!is_off_ && fail_call_ != call) return Fate::kGood;
   has_failed_ = true;
   return Fate::kFails;
 }
@@ -264,6 +269,12 @@ void SimDisk::fail_at(std::uint64_t nth) {
 void SimDisk::power_off_at(std::uint64_t nth) {
   const std::lock_guard guard(m_);
   power_off_call_ = call_count_ + nth;
+}
+
+void SimDisk::power_off() {
+  const std::lock_guard guard(m_);
+  is_off_ = true;
+  has_failed_ = true;
 }
 
 bool SimDisk::has_failed() const {
@@ -285,6 +296,7 @@ void SimDisk::heal() {
   const std::lock_guard guard(m_);
   fail_call_.reset();
   power_off_call_.reset();
+  is_off_ = false;
   has_failed_ = false;
 }
 

@@ -46,8 +46,11 @@ class SimDisk final : public Disk {
 
   /// The `nth` call from now, the next one being 0, fails with kIo; a write may be half done then.
   void fail_at(std::uint64_t nth);
-  /// The power goes at the `nth` call from now: it and all later ones fail.
+  /// The power goes at the `nth` call from now: it fails, a write half done, and all later ones
+  /// fail and do nothing.
   void power_off_at(std::uint64_t nth);
+  /// The power is off: all calls from now on fail and do nothing.
+  void power_off();
   /// Whether fail_at or power_off_at came to pass.
   bool has_failed() const;
   /// Calls so far.
@@ -77,7 +80,11 @@ class SimDisk final : public Disk {
     std::string folder;
     std::vector<std::pair<std::string, std::shared_ptr<Inode>>> names;
   };
-  enum class Fate { kGood, kFails };
+  enum class Fate {
+    kGood,
+    kFails,  ///< maybe half done
+    kOff,    ///< fails, and nothing is done
+  };
 
   // All of these require m_ held.
   Fate next_call();
@@ -99,6 +106,7 @@ class SimDisk final : public Disk {
   std::uint64_t call_count_ = 0;
   std::optional<std::uint64_t> fail_call_;
   std::optional<std::uint64_t> power_off_call_;
+  bool is_off_ = false;
   bool has_failed_ = false;
 };
 
