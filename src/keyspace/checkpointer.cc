@@ -22,17 +22,21 @@ void unlock_all(Keyspace& keyspace) {
   for (Shard& shard : keyspace.shards()) shard.lock.unlock();
 }
 
-/// Accounts, while a shard is held, what a table's bytes change by.
+/// Accounts, while a shard is held, what a table's bytes change by. A table that has left the
+/// keyspace since the cut (FLUSHALL) counts no more.
 class Accounting {
  public:
-  Accounting(Keyspace& keyspace, const Table& table)
+  Accounting(Keyspace& keyspace, const Shard& shard, const Table& table)
       : keyspace_(keyspace),
         table_(table),
+        counts_(std::ranges::any_of(shard.tables,
+                                    [&](const auto& kept) { return kept.get() == &table; })),
         bytes_(table.allocated_bytes()),
         dirty_(table.dirty_bytes()) {}
   Accounting(const Accounting&) = delete;
   Accounting& operator=(const Accounting&) = delete;
   ~Accounting() {
+    if (!counts_) return;
     keyspace_.account(difference(table_.allocated_bytes(), bytes_));
     keyspace_.account_dirty(difference(table_.dirty_bytes(), dirty_));
   }
@@ -43,6 +47,7 @@ class Accounting {
  private:
   Keyspace& keyspace_;
   const Table& table_;
+  bool counts_;
   std::size_t bytes_;
   std::size_t dirty_;
 };
@@ -133,7 +138,7 @@ void Checkpointer::walk(const Cut::Part& part, Step step) {
     for (std::uint64_t position = 0; position < Table::kScanEnd;) {
       part.shard->lock.lock();
       {
-        const Accounting accounting(keyspace_, table);
+        const Accounting accounting(keyspace_, *part.shard, table);
         for (std::size_t i = 0; i < kBucketsPerHold && position < Table::kScanEnd; ++i) {
           position = step(table, slot, position);
         }
@@ -207,7 +212,7 @@ Status Checkpointer::write_part(const Cut& cut, const Cut::Part& part,
       std::size_t bytes = 0;
       part.shard->lock.lock();
       {
-        const Accounting accounting(keyspace_, table);
+        const Accounting accounting(keyspace_, *part.shard, table);
         for (std::size_t i = 0;
              i < kBucketsPerHold && bytes < kBytesPerHold && position < Table::kScanEnd; ++i) {
           position = table.scan_slots(
@@ -299,7 +304,7 @@ void Checkpointer::give_up(const Cut& cut) {
   for (const Cut::Part& part : cut.parts) {
     part.shard->lock.lock();
     {
-      const Accounting accounting(keyspace_, *part.table);
+      const Accounting accounting(keyspace_, *part.shard, *part.table);
       part.table->take_handed_over(~std::uint64_t{0});
     }
     part.shard->lock.unlock();

@@ -1,0 +1,271 @@
+// server/random_commands_test.h — for tests: commands drawn from a seed, on few keys, so that they
+// meet. Their replies depend on the keyspace and the clock alone: nothing about access times,
+// memory or chance.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "io/random.h"
+
+namespace diskdb::server {
+
+/// Threads: one at a time.
+class RandomCommands {
+ public:
+  using Words = std::vector<std::string>;
+
+  struct Options {
+    std::uint32_t database_count = 4;
+    std::size_t key_count = 40;
+    std::size_t value_bytes_max = 20'000;
+    bool scans = true;                 ///< SCAN, KEYS, RANDOMKEY
+    std::uint64_t flush_permille = 8;  ///< FLUSHDB, FLUSHALL, SWAPDB
+  };
+
+  /// Borrows `random` for its life.
+  RandomCommands(const Options& options, io::Random& random) : options_(options), random_(random) {
+    for (std::size_t i = 0; i < options.key_count; ++i) keys_.push_back(name(i));
+    all_keys_ = keys_;
+    all_keys_.insert(all_keys_.end(), {"float", "hll"});
+  }
+
+  const std::vector<std::string>& keys() const { return all_keys_; }
+
+  Words next(Millis now) {
+    now_ = now;
+    if (random_.below(1000) < options_.flush_permille) return flush();
+    switch (random_.below(13)) {
+      case 0:
+      case 1:
+      case 2:
+        return set();
+      case 3:
+        return number_edit();
+      case 4:
+        return text_edit();
+      case 5:
+      case 6:
+        return read();
+      case 7:
+        return expire();
+      case 8:
+      case 9:
+        return remove();
+      case 10:
+        return several();
+      case 11:
+        return between_keys();
+      default:
+        return other();
+    }
+  }
+
+ private:
+  std::string name(std::size_t i) {
+    if (i == 0) return {};
+    if (i == 1) return std::string(5000, 'k');
+    if (i == 2) return std::string(1 + random_.below(300), 'l');
+    if (random_.chance_percent(20)) return "{tag}" + std::to_string(i);
+    return "key:" + std::to_string(i);
+  }
+  const std::string& key() { return keys_[random_.below(keys_.size())]; }
+  std::string any_db() { return std::to_string(random_.below(options_.database_count)); }
+  std::string integer() {
+    if (random_.chance_percent(20)) return "9223372036854775806";
+    return std::to_string(static_cast<std::int64_t>(random_.below(2000)) - 1000);
+  }
+  std::string value() {
+    const std::uint64_t kind = random_.below(100);
+    if (kind < 35) return integer();
+    std::size_t size = random_.below(40);
+    if (kind >= 75) size = random_.below(1000);
+    if (kind >= 95) size = random_.below(options_.value_bytes_max + 1);
+    return std::string(size, static_cast<char>('a' + random_.below(26)));
+  }
+  /// An instant, mostly soon, sometimes gone.
+  std::int64_t instant() {
+    return now_.count + static_cast<std::int64_t>(random_.below(30'000)) - 2000;
+  }
+  std::string span() { return std::to_string(1 + random_.below(30'000)); }
+  std::string seconds() { return std::to_string(1 + random_.below(30)); }
+  std::string one_of(std::initializer_list<const char*> words) {
+    return words.begin()[random_.below(words.size())];
+  }
+
+  Words set() {
+    Words words{"SET", key(), value()};
+    if (random_.chance_percent(25)) words.push_back(one_of({"NX", "XX"}));
+    if (random_.chance_percent(15)) words.push_back("GET");
+    switch (random_.below(10)) {
+      case 0:
+        words.insert(words.end(), {"PX", span()});
+        break;
+      case 1:
+        words.insert(words.end(), {"EX", seconds()});
+        break;
+      case 2:
+        words.insert(words.end(), {"PXAT", std::to_string(instant())});
+        break;
+      case 3:
+        words.push_back("KEEPTTL");
+        break;
+      default:
+        break;
+    }
+    return words;
+  }
+  Words number_edit() {
+    switch (random_.below(5)) {
+      case 0:
+        return {"INCR", key()};
+      case 1:
+        return {"DECR", key()};
+      case 2:
+        return {"INCRBY", key(), integer()};
+      case 3:
+        return {"DECRBY", key(), integer()};
+      default:
+        // On a key of its own and never whole: a whole number that it leaves is text until a
+        // restart and an integer then, as in Redis, and OBJECT ENCODING tells.
+        if (random_.chance_percent(20)) return {"DEL", "float"};
+        return {"INCRBYFLOAT", "float", "0.0009765625"};
+    }
+  }
+  Words text_edit() {
+    switch (random_.below(6)) {
+      case 0:
+      case 1:
+        return {"APPEND", key(), value()};
+      case 2:
+        return {"SETRANGE", key(), std::to_string(random_.below(6000)), value()};
+      case 3:
+        return {"SETBIT", key(), std::to_string(random_.below(10'000)), one_of({"0", "1"})};
+      case 4:
+        return {"PFADD", "hll", std::to_string(random_.below(1000))};
+      default:
+        return {"GETSET", key(), value()};
+    }
+  }
+  Words read() {
+    switch (random_.below(10)) {
+      case 0:
+        return {"STRLEN", key()};
+      case 1:
+        return {"GETRANGE", key(), std::to_string(random_.below(100)), "-1"};
+      case 2:
+        return {"EXISTS", key(), key(), key()};
+      case 3:
+        return {"TYPE", key()};
+      case 4:
+        return {one_of({"TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME"}), key()};
+      case 5:
+        return {"OBJECT", "ENCODING", key()};
+      case 6:
+        return {"DBSIZE"};
+      default:
+        return {"GET", key()};
+    }
+  }
+  Words expire() {
+    Words words;
+    switch (random_.below(6)) {
+      case 0:
+        words = {"EXPIRE", key(), seconds()};
+        break;
+      case 1:
+        words = {"PEXPIRE", key(), span()};
+        break;
+      case 2:
+        words = {"PEXPIREAT", key(), std::to_string(instant())};
+        break;
+      case 3:
+        words = {"EXPIREAT", key(), std::to_string(instant() / 1000)};
+        break;
+      default:
+        return {"PERSIST", key()};
+    }
+    if (random_.chance_percent(30)) words.push_back(one_of({"NX", "XX", "GT", "LT"}));
+    return words;
+  }
+  Words remove() {
+    switch (random_.below(6)) {
+      case 0:
+        return {"GETDEL", key()};
+      case 1:
+        return {"UNLINK", key(), key(), key()};
+      case 2:
+        return {"DEL", key(), key()};
+      default:
+        return {"DEL", key()};
+    }
+  }
+  Words several() {
+    switch (random_.below(3)) {
+      case 0:
+        return {"MGET", key(), key(), key(), key()};
+      case 1:
+        return {"MSETNX", key(), value(), key(), value()};
+      default:
+        return {"MSET", key(), value(), key(), value(), key(), value()};
+    }
+  }
+  Words between_keys() {
+    switch (random_.below(6)) {
+      case 0:
+      case 1:
+        return {"RENAME", key(), key()};
+      case 2:
+        return {"RENAMENX", key(), key()};
+      case 3:
+        return {"MOVE", key(), any_db()};
+      case 4:
+        return {"COPY", key(), key(), "DB", any_db(), "REPLACE"};
+      default:
+        return {"COPY", key(), key(), "DB", any_db()};
+    }
+  }
+  Words other() {
+    switch (random_.below(options_.scans ? 9 : 6)) {
+      case 0:
+        return {"SELECT", any_db()};
+      case 1:
+        return {"GETEX", key(), "PX", span()};
+      case 2:
+        return {"GETEX", key(), "PERSIST"};
+      case 3:
+        return {"SETEX", key(), seconds(), value()};
+      case 4:
+        return {"SETNX", key(), value()};
+      case 5:
+        return {"BITCOUNT", key()};
+      case 6:
+        return {"SCAN", "0", "COUNT", std::to_string(1 + random_.below(20))};
+      case 7:
+        return {"KEYS", one_of({"*", "key:1*", "nothing"})};
+      default:
+        return {"RANDOMKEY"};
+    }
+  }
+  Words flush() {
+    switch (random_.below(5)) {
+      case 0:
+        return {"FLUSHALL"};
+      case 1:
+      case 2:
+        return {"FLUSHDB"};
+      default:
+        return {"SWAPDB", any_db(), any_db()};
+    }
+  }
+
+  Options options_;
+  io::Random& random_;
+  std::vector<std::string> keys_;
+  std::vector<std::string> all_keys_;
+  Millis now_;
+};
+
+}  // namespace diskdb::server

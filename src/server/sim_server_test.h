@@ -1,0 +1,218 @@
+// server/sim_server_test.h — for tests: a whole server without sockets and threads, on a simulated
+// disk and a clock that stands still. It recovers as server/server.cc does, and dies as a process
+// does: nothing it still does reaches the disk.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/assert.h"
+#include "command/command_table.h"
+#include "command/config.h"
+#include "command/dispatcher.h"
+#include "command/services.h"
+#include "command/session.h"
+#include "command/statistics.h"
+#include "io/clock.h"
+#include "io/sim_disk.h"
+#include "keyspace/checkpointer.h"
+#include "keyspace/keyspace.h"
+#include "log/log.h"
+#include "resp/output.h"
+#include "server/replayer.h"
+#include "store/store.h"
+
+namespace diskdb::server {
+
+using Words = std::vector<std::string>;
+
+/// Threads: one at a time.
+class SimServer final : private command::Lifecycle {
+ public:
+  using OpenStore = std::function<Result<std::unique_ptr<store::Store>>()>;
+
+  struct Options {
+    keyspace::Options keyspace;
+    log::Fsync fsync = log::Fsync::kEverysec;
+    std::uint64_t segment_bytes = 64_KiB;
+    std::uint64_t seed = 1;  ///< of the log's salts
+  };
+
+  /// The memory engine.
+  SimServer(const Options& options, io::Clock& clock) : SimServer(options, clock, nullptr) {
+    keyspace_ = std::make_unique<keyspace::Keyspace>(options_.keyspace, nullptr);
+    serve();
+  }
+  /// The disk engine: start() it. Borrows both for its life.
+  SimServer(const Options& options, io::Clock& clock, io::SimDisk& disk)
+      : SimServer(options, clock, &disk) {}
+  SimServer(const SimServer&) = delete;
+  SimServer& operator=(const SimServer&) = delete;
+
+  /// Recovers. `checkpoints_in_replay`, if given, is asked between batches of the log. Errors: as
+  /// the store's and the log's, and whatever would have ended the process.
+  Status start(const OpenStore& open_store, std::function<bool()> checkpoints_in_replay = nullptr) {
+    checkpoints_in_replay_ = std::move(checkpoints_in_replay);
+    TRY(recover(open_store));
+    if (!death_.ok()) return death_;
+    serve();
+    return {};
+  }
+
+  /// Runs `requests` as one group on database `db`, at the instant `now`. Returns each one's reply.
+  std::vector<std::string> run(std::span<const Words> requests, std::uint32_t db, Millis now) {
+    session_->db = db;
+    std::vector<std::vector<Bytes>> views;
+    std::vector<std::string> raws;
+    std::vector<resp::Request> group;
+    for (const Words& words : requests) {
+      views.emplace_back(words.begin(), words.end());
+      std::string& raw = raws.emplace_back("*" + std::to_string(words.size()) + "\r\n");
+      for (const std::string& word : words) {
+        raw.append("$").append(std::to_string(word.size())).append("\r\n");
+        raw.append(word).append("\r\n");
+      }
+    }
+    for (std::size_t i = 0; i < requests.size(); ++i) group.push_back({views[i], raws[i]});
+    resp::StringOutput output;
+    resp::Reply reply(output, session_->dialect);
+    const auto progress = dispatcher_->run(*session_, group, reply, now);
+    ASSERT(progress.done == group.size() && !progress.is_parked);
+    return split(output.view());
+  }
+  std::uint32_t db() const { return session_->db; }
+
+  /// Has something happened that ends the process? Errors: what.
+  const Status& death() const { return death_; }
+
+  keyspace::Keyspace& keyspace() { return *keyspace_; }
+  store::Store& store() { return *store_; }
+  log::Log& log() { return *log_; }
+  keyspace::Checkpointer& checkpointer() { return *checkpointer_; }
+
+ private:
+  struct SimSession final : command::Session {
+    void wake() override {}
+  };
+
+  SimServer(const Options& options, io::Clock& clock, io::SimDisk* disk)
+      : options_(options), clock_(clock), disk_(disk) {}
+
+  void die(const Status& status) {
+    if (death_.ok()) death_ = status;
+    disk_->power_off();
+  }
+
+  // As Server::recover().
+  Status recover(const OpenStore& open_store) {
+    log::Options options;
+    options.folder = "/db/log";
+    options.segment_bytes = options_.segment_bytes;
+    options.fsync = options_.fsync;
+    options.seed = options_.seed;
+    options.start_syncer_thread = false;
+    options.on_fatal = [this](const Status& status) { die(status); };
+    TRY(disk_->make_folder("/db"));
+    TRY_LET(store_, open_store());
+    TRY_LET(const std::optional<store::Marker> marker, store_->marker());
+    if (marker) {
+      options_.keyspace.hash_seed = marker->hash_seed;
+      options.checkpoint = marker->offset;
+    }
+    keyspace_ = std::make_unique<keyspace::Keyspace>(options_.keyspace, nullptr, store_.get());
+    keyspace_->on_unreadable = [this](const Status& status) { die(status); };
+    checkpointer_ = std::make_unique<keyspace::Checkpointer>(*keyspace_, clock_);
+    if (marker) {
+      keyspace_->restore(*marker);
+      checkpointer_->start_from(*marker);
+    }
+    {
+      command::Services services = services_with();
+      const auto pause = [this](const log::Position& position) -> Status {
+        if (!death_.ok()) return death_;
+        if (!checkpoints_in_replay_ || !checkpoints_in_replay_()) return {};
+        return checkpointer_->run(position);
+      };
+      Replayer replayer(
+          services, marker ? marker->selected_db : 0, [](const std::string&) {}, pause);
+      TRY_LET(log_, log::Log::open(*disk_, clock_, std::move(options), replayer));
+    }
+    keyspace_->attach_log(*log_);
+    return {};
+  }
+
+  command::Services services_with() {
+    return {.keyspace = *keyspace_,
+            .log = keyspace_->log(),
+            .clock = clock_,
+            .table = table_,
+            .clients = clients_,
+            .config = config_,
+            .statistics = statistics_,
+            .lifecycle = *this,
+            .facts = facts_};
+  }
+  void serve() {
+    services_ = std::make_unique<command::Services>(services_with());
+    dispatcher_ = std::make_unique<command::Dispatcher>(*services_);
+    session_ = std::make_unique<SimSession>();
+  }
+
+  /// One reply after the other, of RESP2.
+  static std::vector<std::string> split(Bytes replies) {
+    std::vector<std::string> all;
+    while (!replies.empty()) {
+      const std::size_t size = reply_size(replies);
+      all.emplace_back(replies.substr(0, size));
+      replies.remove_prefix(size);
+    }
+    return all;
+  }
+  static std::size_t reply_size(Bytes replies) {
+    const std::size_t line = replies.find("\r\n") + 2;
+    ASSERT(line > 1);
+    const bool is_bulk = replies[0] == '$';
+    if (!is_bulk && replies[0] != '*') return line;
+    long count = 0;
+    const bool is_negative = replies[1] == '-';
+    for (const char digit : replies.substr(1, line - 3)) {
+      if (digit != '-') count = count * 10 + (digit - '0');
+    }
+    if (is_negative) return line;
+    if (is_bulk) return line + static_cast<std::size_t>(count) + 2;
+    std::size_t size = line;
+    for (; count > 0; --count) size += reply_size(replies.substr(size));
+    return size;
+  }
+
+  void request_shutdown(bool) override {}
+  Status reload(keyspace::Access&) override { return {Code::kInvalid, "not in this test"}; }
+  CheckpointStart start_checkpoint(bool) override { return CheckpointStart::kRefused; }
+  Status checkpoint() override { return {Code::kInvalid, "not in this test"}; }
+
+  Options options_;
+  io::Clock& clock_;
+  io::SimDisk* disk_;
+  Status death_;
+  std::function<bool()> checkpoints_in_replay_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<keyspace::Keyspace> keyspace_;
+  std::unique_ptr<keyspace::Checkpointer> checkpointer_;
+  std::unique_ptr<log::Log> log_;
+  std::vector<std::span<const command::Row>> families_ = command::all_families();
+  command::CommandTable table_{families_};
+  command::ClientRegistry clients_;
+  command::Config config_;
+  command::Statistics statistics_{table_.rows().size()};
+  command::ServerFacts facts_;
+  std::unique_ptr<command::Services> services_;
+  std::unique_ptr<command::Dispatcher> dispatcher_;
+  std::unique_ptr<SimSession> session_;
+};
+
+}  // namespace diskdb::server

@@ -1,0 +1,708 @@
+// The model checker of the two tiers. A server on a simulated disk lives through random commands,
+// checkpoints, evictions, loads, expiry, restarts, kills, power losses and failing calls; beside it
+// the memory engine runs the same commands under the same clock, and is the model: every reply
+// must be its reply, and after every crash the server must be where the model was after some
+// prefix of the history that holds all that was acknowledged.
+//
+// What happens is drawn from the seed. Commands also run in the midst of checkpoints, between any
+// two entries that one writes (HookedStore). A failure names its seed; to see that life step by
+// step:
+//     DISKDB_TIER_FROM=SEED DISKDB_TIER_SEEDS=1 DISKDB_TIER_TRACE=1
+//     server_test --gtest_filter=TierModel.*
+// DISKDB_TIER_SEEDS also makes the run longer. With the fake store a seed repeats call by call.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+
+#include "base/number.h"
+#include "keyspace/access.h"
+#include "keyspace/fake_store_test.h"
+#include "server/random_commands_test.h"
+#include "server/sim_server_test.h"
+
+namespace diskdb::server {
+namespace {
+
+std::uint64_t knob(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : static_cast<std::uint64_t>(parse_integer(text).value_or(1));
+}
+
+// A failed ASSERT of the server ends the process: then, too, the seed must be known.
+std::atomic<std::uint64_t> seed_at_work{0};
+
+void name_the_seed(int) {
+  char text[64];
+  const int size = std::snprintf(text, sizeof text, "tier model: seed %llu\n",
+                                 static_cast<unsigned long long>(seed_at_work.load()));
+  (void)!::write(STDERR_FILENO, text, static_cast<std::size_t>(size));
+}
+
+/// What a key holds, as far as clients can tell, and whether it has expired or not.
+struct Held {
+  std::string text;
+  std::string encoding;
+  std::optional<std::int64_t> expiry;
+  friend bool operator==(const Held&, const Held&) = default;
+};
+using Contents = std::map<std::pair<std::uint32_t, std::string>, Held>;
+
+[[maybe_unused]] void PrintTo(const Held& held, std::ostream* out) {
+  *out << held.encoding << " of " << held.text.size() << " bytes '" << held.text.substr(0, 30)
+       << "'";
+  if (held.expiry) *out << " until " << *held.expiry;
+}
+
+Held held_in(const keyspace::Record& record) {
+  keyspace::IntegerText scratch;
+  Held held;
+  held.text = keyspace::text_of(record.string(), scratch);
+  held.encoding = record.encoding() == keyspace::Encoding::kInteger ? "int"
+                  : record.is_raw()                                 ? "raw"
+                                                                    : "text";
+  if (record.has_expiry()) held.expiry = record.expiry().count;
+  return held;
+}
+
+Held held_in(const store::StoredRecord& record) {
+  Held held;
+  held.text = record.encoding == 1 ? std::to_string(record.integer) : std::string(record.value);
+  held.encoding = record.encoding == 1 ? "int" : record.is_raw ? "raw" : "text";
+  if (record.expiry) held.expiry = record.expiry->count;
+  return held;
+}
+
+/// Of both tiers. Nothing if the store cannot be read now.
+std::optional<Contents> contents_of(keyspace::Keyspace& keyspace) {
+  Contents contents;
+  for (std::uint32_t db = 0; db < keyspace.database_count(); ++db) {
+    for (keyspace::Shard& shard : keyspace.shards()) {
+      shard.tables[db]->for_each([&](const keyspace::Record* record) {
+        contents.emplace(std::pair(db, std::string(record->key())), held_in(*record));
+      });
+    }
+    if (keyspace.store() == nullptr) continue;
+    const store::KeyRange range = store::record_range(keyspace.generation(db));
+    const Status status = keyspace.store()->scan(range.from, range.to, [&](Bytes key, Bytes value) {
+      const auto decoded_key = store::decode_record_key(key);
+      const auto decoded = store::decode_record(value);
+      EXPECT_TRUE(decoded_key.ok() && decoded.ok());
+      const keyspace::Key at = keyspace::make_key(decoded_key.value().key, keyspace.hash_seed());
+      EXPECT_EQ(at.slot, decoded_key.value().place.slot);
+      if (keyspace.shard_of(at.slot).tables[db]->find_slot(at) == nullptr) {
+        contents.emplace(std::pair(db, std::string(at.bytes)), held_in(decoded.value()));
+      }
+      return true;
+    });
+    if (!status.ok()) return std::nullopt;
+  }
+  return contents;
+}
+
+enum class Fault { kNone, kFails, kPowerOff };
+
+/// How one life of a server goes; drawn from the seed.
+struct Plan {
+  explicit Plan(std::uint64_t seed) : random(seed * 7919 + 1) {
+    options.keyspace.shard_count = 1U << random.below(7);
+    options.keyspace.database_count = 4;
+    options.keyspace.hash_seed = seed + 1;
+    options.fsync = static_cast<log::Fsync>(random.below(3));
+    options.segment_bytes = random.chance_percent(50) ? 64_KiB : 1_MiB;
+    options.seed = seed + 1;
+    commands.database_count = options.keyspace.database_count;
+    commands.key_count = 8 + random.below(random.chance_percent(20) ? 200 : 40);
+    commands.value_bytes_max = random.chance_percent(30) ? 20'000 : 2000;
+    commands.flush_permille = random.below(20);
+    commands.scans = knob("DISKDB_TIER_SCANS", 0) != 0;
+    checkpoints_in_replay = knob("DISKDB_TIER_REPLAY", 0) != 0 && random.chance_percent(30);
+    group_max = random.chance_percent(50) ? 1 : 1 + random.below(16);
+    hook_percent = random.below(40);
+    evict_percent = random.below(3) == 0 ? 60 : random.below(20);
+    checkpoint_percent = 2 + random.below(10);
+    has_faults = random.chance_percent(70);
+    steps = 150 + random.below(150);
+  }
+
+  io::Random random;
+  SimServer::Options options;
+  RandomCommands::Options commands;
+  bool checkpoints_in_replay;
+  std::size_t group_max;
+  std::uint64_t hook_percent;
+  std::uint64_t evict_percent;
+  std::uint64_t checkpoint_percent;
+  bool has_faults;
+  std::uint64_t steps;
+};
+
+/// What happened once, with what it takes to let it happen to the model again.
+struct Event {
+  std::vector<Words> requests;  ///< of one group; none: keys were expired
+  std::uint32_t db;
+  std::vector<std::string> expired;  ///< deleted because their time had come
+  Millis now;
+  log::Offset end;  ///< of the log behind it
+};
+
+class Life {
+ public:
+  explicit Life(std::uint64_t seed)
+      : plan_(seed), disk_(seed), random_(plan_.random), commands_(plan_.commands, random_) {
+    model_ = std::make_unique<SimServer>(plan_.options, clock_);
+  }
+
+  void live() {
+    recover(0, 0);
+    for (std::uint64_t i = 0; i < plan_.steps && !has_failed(); ++i) {
+      step();
+      if (is_dead()) crash();
+    }
+    if (has_failed()) return;
+    disk_.heal();
+    fault_ = Fault::kNone;
+    finish();
+  }
+
+ private:
+  static bool has_failed() { return ::testing::Test::HasFailure(); }
+  static bool traces() { return knob("DISKDB_TIER_TRACE", 0) != 0; }
+  template <typename... Parts>
+  void trace(const char* format, Parts... parts) {
+    if (!traces()) return;
+    std::fprintf(stderr, "%6llu ", static_cast<unsigned long long>(disk_.call_count()));
+    std::fprintf(stderr, format, parts...);
+    std::fputc('\n', stderr);
+  }
+
+  /// Is the process to end here?
+  bool is_dead() const {
+    return !server_->death().ok() || (fault_ == Fault::kPowerOff && disk_.has_failed());
+  }
+
+  // ---- What happens
+
+  void step() {
+    const std::uint64_t draw = random_.below(100);
+    if (plan_.has_faults && fault_ == Fault::kNone && random_.chance_percent(5)) arm(400);
+    if (draw < plan_.checkpoint_percent) {
+      checkpoint();
+    } else if (draw < 94) {
+      small_step();
+    } else if (draw < 95) {
+      restart();
+    } else if (draw < 97) {
+      crash();
+    } else {
+      verify();
+    }
+  }
+  /// What may also happen in the midst of a checkpoint.
+  void small_step() {
+    if (random_.chance_percent(plan_.evict_percent)) evict();
+    switch (random_.below(14)) {
+      case 0:
+        load();
+        break;
+      case 1:
+        clock_.advance({static_cast<std::int64_t>(random_.below(8000))});
+        trace("clock %lld", static_cast<long long>(clock_.wall().count));
+        break;
+      case 2:
+        expire_some();
+        break;
+      case 3:
+        server_->log().sync_step();
+        note_promises();
+        break;
+      case 4:
+        (void)server_->keyspace().free_detached();
+        break;
+      default:
+        run_commands();
+        break;
+    }
+    verify_tables();
+  }
+  void in_checkpoint() {
+    if (is_in_hook_ || server_ == nullptr) return;
+    is_in_hook_ = true;
+    while (!is_dead() && !has_failed() && random_.chance_percent(plan_.hook_percent)) small_step();
+    is_in_hook_ = false;
+  }
+
+  void arm(std::uint64_t calls) {
+    fault_ = random_.chance_percent(50) ? Fault::kPowerOff : Fault::kFails;
+    const std::uint64_t nth = random_.below(calls);
+    trace("%s at call +%llu", fault_ == Fault::kPowerOff ? "power off" : "failure",
+          static_cast<unsigned long long>(nth));
+    if (fault_ == Fault::kPowerOff) disk_.power_off_at(nth);
+    if (fault_ == Fault::kFails) disk_.fail_at(nth);
+  }
+
+  void run_commands() {
+    std::vector<Words> group;
+    const std::size_t count = 1 + random_.below(plan_.group_max);
+    while (group.size() < count) {
+      group.push_back(commands_.next(clock_.wall()));
+      const std::string& name = group.back()[0];
+      std::size_t bytes = 0;
+      for (const std::string& word : group.back()) bytes += word.size();
+      const bool is_alone = bytes > 2000 || name == "SCAN" || name == "KEYS" || name == "RANDOMKEY";
+      if (!is_alone) continue;
+      if (group.size() > 1) group.pop_back();
+      break;
+    }
+    run(std::move(group));
+  }
+
+  void run(std::vector<Words> group) {
+    // A log without room refuses writes; the model knows no log.
+    for (int i = 0; i < 2 && !server_->log().has_room(); ++i) server_->log().sync_step();
+    if (!server_->log().has_room() || is_dead()) return;
+    const Millis now = clock_.wall();
+    auto replies = server_->run(group, db_, now);
+    for (std::size_t i = 0; traces() && i < group.size(); ++i) trace_command(group[i], replies[i]);
+    if (!server_->death().ok()) return;  // it ended before anything of this was done
+    drop_refused(&group, &replies);
+    const auto expected = model_->run(group, db_, now);
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      EXPECT_EQ(replies[i], expected[i]) << text_of(group[i]) << " on database " << db_;
+    }
+    if (!group.empty()) {
+      events_.push_back({std::move(group), db_, {}, now, server_->log().appended()});
+    }
+    db_ = server_->db();
+    if (random_.chance_percent(80)) server_->log().write_pending();
+    if (random_.chance_percent(20)) server_->log().sync_step();
+    note_promises();
+  }
+  /// Commands that a fault of the disk, and not the keyspace, has answered: they have done nothing.
+  void drop_refused(std::vector<Words>* group, std::vector<std::string>* replies) {
+    for (std::size_t i = group->size(); i-- > 0;) {
+      const std::string& reply = (*replies)[i];
+      if (!reply.starts_with("-MISCONF") &&
+          !reply.starts_with("-ERR the stored value cannot be read")) {
+        continue;
+      }
+      EXPECT_TRUE(disk_.has_failed()) << reply;
+      group->erase(group->begin() + static_cast<std::ptrdiff_t>(i));
+      replies->erase(replies->begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+  static std::string text_of(const Words& words) {
+    std::string text;
+    for (const std::string& word : words) {
+      text += word.substr(0, 30) + (word.size() > 30 ? "... " : " ");
+    }
+    return text;
+  }
+  void trace_command(const Words& words, const std::string& reply) {
+    trace("[%u] %s-> %s", db_, text_of(words).c_str(),
+          reply.substr(0, std::min<std::size_t>(reply.find('\r'), 30)).c_str());
+  }
+  void note_promises() {
+    if (!is_dead()) acknowledged_ = std::max(acknowledged_, server_->log().acknowledgeable());
+  }
+
+  /// Evicts one key, or all that may go.
+  void evict() {
+    keyspace::Access access(server_->keyspace());
+    access.begin(0, clock_.wall());
+    access.hold_all();
+    const bool is_all = random_.chance_percent(30);
+    const std::string& only = commands_.keys()[random_.below(commands_.keys().size())];
+    std::size_t count = 0;
+    for (std::uint32_t db = 0; db < server_->keyspace().database_count(); ++db) {
+      for (const std::string& name : commands_.keys()) {
+        if (!is_all && name != only) continue;
+        const keyspace::Key key = access.key(name);
+        if (access.evict(server_->keyspace().shard_of(key.slot), db, key)) ++count;
+      }
+    }
+    access.release();
+    trace("evicted %zu", count);
+  }
+  void load() {
+    keyspace::Access access(server_->keyspace());
+    access.begin(0, clock_.wall());
+    access.hold_all();
+    for (int i = 0; i < 5; ++i) {
+      const auto db = static_cast<std::uint32_t>(random_.below(4));
+      const keyspace::Key key =
+          access.key(commands_.keys()[random_.below(commands_.keys().size())]);
+      const auto reach = random_.chance_percent(50) ? store::Reach::kMemory : store::Reach::kDisk;
+      (void)access.load(db, key, reach);
+    }
+    access.release();
+  }
+
+  /// One shard of one database.
+  void expire_some() {
+    keyspace::Keyspace& keyspace = server_->keyspace();
+    if (!server_->log().has_room()) return;
+    const auto db = static_cast<std::uint32_t>(random_.below(keyspace.database_count()));
+    Event event{{}, db, {}, clock_.wall(), 0};
+    keyspace::Access access(keyspace);
+    access.begin(db, event.now);
+    keyspace::Shard& shard = keyspace.shards()[random_.below(keyspace.shards().size())];
+    access.hold(shard);
+    access.table(shard, db).for_each([&](const keyspace::Record* record) {
+      if (access.is_expired(*record)) event.expired.emplace_back(record->key());
+    });
+    if (random_.chance_percent(50)) expire_cold(access, shard, &event);
+    std::size_t cursor = 0;
+    access.expire_some(shard, db, &cursor, ~std::size_t{0});
+    access.release();
+    if (event.expired.empty()) return;
+    trace("expired %zu of database %u", event.expired.size(), db);
+    event.end = server_->log().appended();
+    apply_expiry(event);
+    events_.push_back(std::move(event));
+  }
+  void expire_cold(keyspace::Access& access, keyspace::Shard& shard, Event* event) {
+    const store::Generation generation = server_->keyspace().generation(event->db);
+    std::string from;
+    std::string to;
+    store::encode_expiry_bound(generation, {0}, &from);
+    store::encode_expiry_bound(generation, {event->now.count + 1}, &to);
+    (void)server_->store().scan(from, to, [&](Bytes stored, Bytes) {
+      const auto entry = store::decode_expiry_key(stored);
+      const keyspace::Key key = access.key(entry.value().key);
+      if (&server_->keyspace().shard_of(key.slot) != &shard) return true;
+      if (access.expire_cold(event->db, key, entry.value().when)) {
+        event->expired.emplace_back(key.bytes);
+      }
+      return true;
+    });
+  }
+  void apply_expiry(const Event& event) {
+    keyspace::Access access(model_->keyspace());
+    access.begin(event.db, event.now);
+    access.hold_all();
+    for (const std::string& name : event.expired) {
+      const keyspace::Key key = access.key(name);
+      EXPECT_TRUE(access.peek_expired(event.db, key) != nullptr) << "expired what there is not";
+      EXPECT_TRUE(access.find(event.db, key) == nullptr) << "expired before its time";
+    }
+    access.release();
+  }
+
+  bool checkpoint() {
+    trace("checkpoint");
+    const Status status = server_->checkpointer().run();
+    trace("checkpoint: %s", status.ok() ? "done" : status.error().message.c_str());
+    EXPECT_TRUE(status.ok() || disk_.has_failed()) << status.error().message;
+    if (status.ok()) stored_ = std::max(stored_, server_->checkpointer().stats().last_offset);
+    note_promises();
+    if (!is_dead()) {
+      verify_tables();
+      verify_totals();
+    }
+    if (fault_ == Fault::kFails && disk_.has_failed()) disarm();
+    return status.ok();
+  }
+  void disarm() {
+    disk_.heal();
+    fault_ = Fault::kNone;
+  }
+
+  // ---- Ends and beginnings
+
+  void restart() {
+    trace("restart");
+    if (random_.chance_percent(50)) checkpoint();
+    if (is_dead()) return;
+    const Status closed = server_->log().close();
+    EXPECT_TRUE(closed.ok() || disk_.has_failed());
+    if (is_dead() || !closed.ok()) return crash();
+    const log::Offset end = server_->log().appended();
+    server_.reset();
+    recover(end, end);
+  }
+  /// A kill, or a loss of power.
+  void crash() {
+    log::Offset durable = acknowledged_;
+    if (plan_.options.fsync != log::Fsync::kAlways) {
+      durable = std::min(durable, std::max(stored_, server_->log().stats().synced));
+    }
+    trace("the log ends at %llu, %llu acknowledged, %llu durable",
+          static_cast<unsigned long long>(server_->log().appended()),
+          static_cast<unsigned long long>(acknowledged_), static_cast<unsigned long long>(durable));
+    const bool loses_power = random_.chance_percent(50);
+    end_process(loses_power);
+    recover(loses_power ? durable : acknowledged_, durable);
+  }
+  void end_process(bool loses_power) {
+    trace("%s", loses_power ? "power lost" : "killed");
+    // In the midst of a call, or between two.
+    if (random_.chance_percent(50)) {
+      disk_.power_off_at(0);
+    } else {
+      disk_.power_off();
+    }
+    server_.reset();
+    fault_ = Fault::kNone;
+    if (loses_power) {
+      disk_.lose_unsynced();
+    } else {
+      disk_.heal();
+    }
+  }
+
+  /// Starts until it succeeds. Afterwards at least the log up to `kept` must be there, up to
+  /// `durable` if the power goes meanwhile.
+  void recover(log::Offset kept, log::Offset durable) {
+    for (int attempt = 0;; ++attempt) {
+      if (attempt > 3) {
+        disarm();
+      } else if (plan_.has_faults && fault_ == Fault::kNone && random_.chance_percent(30)) {
+        arm(150);
+      }
+      server_ = std::make_unique<SimServer>(plan_.options, clock_, disk_);
+      const std::uint64_t percent = plan_.checkpoints_in_replay ? random_.below(30) : 0;
+      const auto checkpoints = [this, percent] {
+        return server_ != nullptr && random_.chance_percent(percent);
+      };
+      is_in_hook_ = true;  // there are no commands yet
+      const Status status = server_->start([this] { return open_store(); }, checkpoints);
+      is_in_hook_ = false;
+      if (status.ok() && !is_dead()) break;
+      trace("start: %s", status.ok() ? "dead" : status.error().message.c_str());
+      EXPECT_TRUE(disk_.has_failed()) << status.error().message;
+      if (has_failed()) return;
+      const bool loses_power = fault_ == Fault::kPowerOff && random_.chance_percent(50);
+      if (loses_power) kept = durable;
+      end_process(loses_power);
+    }
+    if (fault_ == Fault::kFails && disk_.has_failed()) disarm();
+    const log::Offset end = server_->log().appended();
+    trace("started at %llu", static_cast<unsigned long long>(end));
+    EXPECT_GE(end, kept) << "lost what was acknowledged";
+    acknowledged_ = stored_ = end;
+    db_ = 0;
+    return_to(end);
+    verify();
+  }
+  Result<std::unique_ptr<store::Store>> open_store() {
+    TRY_LET(auto store, keyspace::FakeStore::open(disk_, states_, random_.next()));
+    return std::unique_ptr<store::Store>(
+        std::make_unique<keyspace::HookedStore>(std::move(store), [this] { in_checkpoint(); }));
+  }
+
+  /// Makes the model what it was when the log ended at `end`.
+  void return_to(log::Offset end) {
+    std::size_t count = events_.size();
+    while (count > 0 && events_[count - 1].end > end) --count;
+    if (count == events_.size()) return;
+    trace("%zu events lost", events_.size() - count);
+    // Several frames make one event only if keys expired on the way.
+    const bool is_between = end > (count == 0 ? 0 : events_[count - 1].end);
+    events_.resize(count);
+    model_ = std::make_unique<SimServer>(plan_.options, clock_);
+    for (const Event& event : events_) {
+      if (event.requests.empty()) {
+        apply_expiry(event);
+      } else {
+        (void)model_->run(event.requests, event.db, event.now);
+      }
+    }
+    if (is_between) follow_expiries(end);
+  }
+  /// The server has deleted keys because they had expired, and nothing else since.
+  void follow_expiries(log::Offset end) {
+    const auto found = contents_of(server_->keyspace());
+    if (!found) return;
+    const auto expected = contents_of(model_->keyspace());
+    for (std::uint32_t db = 0; db < server_->keyspace().database_count(); ++db) {
+      Event event{{}, db, {}, clock_.wall(), end};
+      for (const auto& [at, held] : *expected) {
+        if (at.first != db || !held.expiry || found->contains(at)) continue;
+        event.expired.push_back(at.second);
+      }
+      if (event.expired.empty()) continue;
+      trace("%zu had expired", event.expired.size());
+      apply_expiry(event);
+      events_.push_back(std::move(event));
+    }
+  }
+
+  // ---- What must be so
+
+  void verify_tables() {
+    for (keyspace::Shard& shard : server_->keyspace().shards()) {
+      for (const auto& table : shard.tables) table->verify_invariants();
+    }
+  }
+  /// Requires: no checkpoint is walking.
+  void verify_totals() {
+    keyspace::Keyspace& keyspace = server_->keyspace();
+    std::size_t bytes = 0;
+    std::size_t dirty = 0;
+    for (keyspace::Shard& shard : keyspace.shards()) {
+      for (const auto& table : shard.tables) {
+        bytes += table->allocated_bytes();
+        dirty += table->dirty_bytes();
+      }
+    }
+    EXPECT_EQ(keyspace.allocated_bytes(), bytes);
+    EXPECT_EQ(keyspace.dirty_bytes(), dirty);
+    EXPECT_EQ(keyspace.unsettled_bytes(), 0U);
+  }
+  void verify() {
+    if (server_ == nullptr || is_dead() || has_failed()) return;
+    verify_tables();
+    verify_totals();
+    const auto found = contents_of(server_->keyspace());
+    if (!found) return;
+    const auto expected = contents_of(model_->keyspace());
+    expect_same(*found, *expected);
+    for (std::uint32_t db = 0; db < server_->keyspace().database_count(); ++db) {
+      expect_same_counts(db);
+    }
+  }
+  static void expect_same(const Contents& found, const Contents& expected) {
+    if (found == expected) return;
+    for (const auto& [at, held] : expected) {
+      const std::string name =
+          "database " + std::to_string(at.first) + ", key " + at.second.substr(0, 30);
+      if (!found.contains(at)) {
+        ADD_FAILURE() << name << " is missing: " << ::testing::PrintToString(held);
+      } else {
+        EXPECT_EQ(found.at(at), held) << name;
+      }
+    }
+    for (const auto& [at, held] : found) {
+      if (expected.contains(at)) continue;
+      ADD_FAILURE() << "database " << at.first << ", key " << at.second.substr(0, 30)
+                    << " should not be: " << ::testing::PrintToString(held);
+    }
+  }
+  void expect_same_counts(std::uint32_t db) {
+    keyspace::Keyspace& keyspace = server_->keyspace();
+    keyspace::Keyspace& model = model_->keyspace();
+    for (std::uint32_t slot = 0; slot < keyspace::kSlotCount; ++slot) {
+      const keyspace::Table& table = *keyspace.shard_of(slot).tables[db];
+      const keyspace::Table& expected = *model.shard_of(slot).tables[db];
+      if (table.count_of_slot(slot) == expected.count_of_slot(slot) &&
+          table.expiring_count_of_slot(slot) == expected.expiring_count_of_slot(slot)) {
+        continue;
+      }
+      EXPECT_EQ(table.count_of_slot(slot), expected.count_of_slot(slot)) << "slot " << slot;
+      EXPECT_EQ(table.expiring_count_of_slot(slot), expected.expiring_count_of_slot(slot))
+          << "slot " << slot;
+    }
+  }
+
+  /// The store after a checkpoint holds the model's keys and nothing else.
+  void finish() {
+    verify();
+    while (!has_failed() && !checkpoint()) {
+    }
+    // In the midst of that one things went on.
+    plan_.hook_percent = 0;
+    if (!checkpoint()) ADD_FAILURE() << "no checkpoint without faults";
+    verify();
+    verify_store();
+    const log::Offset end = server_->log().appended();
+    EXPECT_TRUE(server_->log().close().ok());
+    server_.reset();
+    plan_.has_faults = false;
+    recover(end, end);
+  }
+  void verify_store() {
+    keyspace::Keyspace& keyspace = server_->keyspace();
+    std::map<std::string, std::string> expected;
+    const auto contents = contents_of(model_->keyspace());
+    for (const auto& [at, held] : *contents) {
+      const keyspace::Key key = keyspace::make_key(at.second, keyspace.hash_seed());
+      const store::Generation generation = keyspace.generation(at.first);
+      std::string stored_key;
+      store::encode_record_key({generation, key.slot, keyspace::scan_position(key.hash)}, key.bytes,
+                               &stored_key);
+      store::StoredRecord record;
+      record.is_raw = held.encoding == "raw";
+      if (held.encoding == "int") {
+        record.encoding = 1;
+        record.integer = parse_integer(held.text).value();
+      } else {
+        record.value = held.text;
+      }
+      if (held.expiry) record.expiry = Millis{*held.expiry};
+      store::append_record(record, &expected[stored_key]);
+      if (!held.expiry) continue;
+      store::encode_expiry_key(generation, {*held.expiry}, key.slot, key.bytes, &stored_key);
+      store::append_expiry_value(0, &expected[stored_key]);
+    }
+    std::map<std::string, std::string> found;
+    const Status status = server_->store().scan("\x01", "\xff", [&](Bytes key, Bytes value) {
+      found.emplace(key, value);
+      return true;
+    });
+    EXPECT_TRUE(status.ok());
+    EXPECT_TRUE(found == expected) << found.size() << " entries instead of " << expected.size();
+    verify_marker(*contents);
+    EXPECT_EQ(keyspace.dirty_bytes(), 0U);
+    for (keyspace::Shard& shard : keyspace.shards()) {
+      for (const auto& table : shard.tables) EXPECT_EQ(table->gone_count(), 0U);
+    }
+  }
+  void verify_marker(const Contents& contents) {
+    const auto marker = server_->store().marker();
+    ASSERT_TRUE(marker.ok() && marker.value().has_value());
+    EXPECT_EQ((*marker.value()).offset, server_->log().appended());
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::pair<std::uint32_t, std::uint32_t>>
+        expected;
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::pair<std::uint32_t, std::uint32_t>>
+        found;
+    for (const auto& [at, held] : contents) {
+      auto& [keys, expiring] = expected[{at.first, keyspace::slot_of(at.second)}];
+      ++keys;
+      if (held.expiry) ++expiring;
+    }
+    for (const store::Marker::Database& database : (*marker.value()).databases) {
+      EXPECT_EQ(database.generation, server_->keyspace().generation(database.db));
+      for (const store::SlotCount& count : database.slots) {
+        found[{database.db, count.slot}] = {count.keys, count.expiring};
+      }
+    }
+    EXPECT_TRUE(found == expected) << "the marker's counts";
+  }
+
+  Plan plan_;
+  io::SimDisk disk_;
+  io::ManualClock clock_;
+  keyspace::FakeStates states_;
+  io::Random& random_;
+  RandomCommands commands_;
+  std::unique_ptr<SimServer> model_;
+  std::unique_ptr<SimServer> server_;
+  std::vector<Event> events_;
+  std::uint32_t db_ = 0;
+  log::Offset acknowledged_ = 0;
+  log::Offset stored_ = 0;  ///< of the last checkpoint that is known to be in the store
+  Fault fault_ = Fault::kNone;
+  bool is_in_hook_ = false;
+};
+
+TEST(TierModel, RepliesAndRecoveriesAreThoseOfTheMemoryEngine) {
+  const auto former = std::signal(SIGABRT, name_the_seed);
+  const std::uint64_t from = knob("DISKDB_TIER_FROM", 0);
+  const std::uint64_t count = knob("DISKDB_TIER_SEEDS", 300);
+  for (std::uint64_t seed = from; seed < from + count; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    seed_at_work = seed;
+    Life(seed).live();
+    if (HasFailure()) break;
+  }
+  std::signal(SIGABRT, former);
+}
+
+}  // namespace
+}  // namespace diskdb::server
