@@ -74,7 +74,7 @@ Outcome read_options(Arguments& args, ScanOptions* options) {
 }
 
 Outcome refuse_unreadable(CommandContext& cx, const Status& status) {
-  return cx.refuse("ERR cannot read the stored keys: " + status.error().message);
+  return cx.refuse("ERR cannot read the store: " + status.error().message);
 }
 
 bool is_expired(const CommandContext& cx, const KeyWalk::Found& found) {
@@ -228,8 +228,8 @@ Status show_some(CommandContext& cx, ScanPlace from, std::uint64_t end, std::siz
                  RandomChoice* choice) {
   KeyWalk walk(cx.keyspace, KeyWalk::Holding::kAsItGoes, from, from.slot, kRandomNeighbours);
   const auto is_over = [&] {
-    return *left == 0 || walk.effort() > kRandomEffortMax ||
-           walk.place().cursor() >= ScanPlace{from.slot, end}.cursor();
+    return *left == 0 || walk.effort() > kRandomEffortMax || walk.place().slot != from.slot ||
+           walk.place().position >= end;
   };
   while (!is_over() && walk.step()) {
     for (const KeyWalk::Found& found : walk.found()) {

@@ -24,9 +24,9 @@ namespace diskdb::command {
 /// Threads: one at a time.
 class TestServer {
  public:
-  /// Borrows `log` for its life; null for none.
-  explicit TestServer(log::Log* log = nullptr)
-      : log_(log), keyspace_({.shard_count = 16, .hash_seed = 1}, log) {}
+  /// Borrows `log` and `store` for its life; null for none.
+  explicit TestServer(log::Log* log = nullptr, store::Store* store = nullptr)
+      : log_(log), keyspace_({.shard_count = 16, .hash_seed = 1}, log, store) {}
   TestServer(const TestServer&) = delete;
   TestServer& operator=(const TestServer&) = delete;
   ~TestServer() { close_all(); }
