@@ -41,8 +41,9 @@ class WatchedStore final : public store::Store {
 
   /// Look-ups in memory find nothing unless this is set.
   std::atomic<bool> has_cache{false};
-  /// Called before each read from the disk.
-  std::function<void()> before_read;
+  /// Called before a read of several keys, and when a read of one has its answer.
+  std::function<void()> before_many;
+  std::function<void()> after_read;
   std::atomic<int> disk_reads{0};
   /// Reads of keys that end so fail.
   void fail_reads_of(const std::string& key_end) {
@@ -60,10 +61,13 @@ class WatchedStore final : public store::Store {
     } else {
       TRY(note_read(key));
     }
-    return store_->get(key, store::Reach::kDisk, value);
+    const auto answer = store_->get(key, store::Reach::kDisk, value);
+    if (reach == store::Reach::kDisk && after_read) after_read();
+    return answer;
   }
   Status get_many(const std::vector<Bytes>& keys,
                   const std::function<void(std::size_t, Bytes)>& visit) override {
+    if (before_many) before_many();
     for (std::size_t i = 1; i < keys.size(); ++i) EXPECT_LT(keys[i - 1], keys[i]);
     for (const Bytes key : keys) TRY(note_read(key));
     return store_->get_many(keys, visit);
@@ -84,7 +88,6 @@ class WatchedStore final : public store::Store {
 
  private:
   Status note_read(Bytes key) {
-    if (before_read) before_read();
     ++disk_reads;
     const std::lock_guard lock(mutex_);
     for (const std::string& end : failing_) {

@@ -12,6 +12,7 @@ namespace diskdb::keyspace {
 namespace {
 
 constexpr std::size_t kIntegerTextMax = 20;  // longer texts are no 64-bit integers
+constexpr std::size_t kAbsentKept = 256;
 
 /// A number as text, for a word of a command.
 class NumberText {
@@ -67,7 +68,7 @@ void Access::begin(std::uint32_t db, Millis now) {
   db_ = db;
   now_ = now;
   visible_after_ = 0;
-  known_absent_.clear();
+  forget_absent();
   is_replaying_ = keyspace_.is_replaying.load(std::memory_order_relaxed);
   is_logging_ = keyspace_.log() != nullptr && !is_replaying_;
 }
@@ -107,6 +108,7 @@ void Access::let_go(Shard& shard) {
   const std::size_t erased_count = std::erase(held_, &shard);
   ASSERT(erased_count == 1);
   visible_after_ = std::max(visible_after_, shard.last_offset);
+  forget_absent();
   shard.lock.unlock();
 }
 
@@ -240,7 +242,7 @@ Table::Slot* Access::find_live(Shard& shard, std::uint32_t db, const Key& key, P
 void Access::expire_now(Shard& shard, std::uint32_t db, const Key& key, Table::Slot* slot) {
   const Bytes words[] = {"DEL", key.bytes};
   append_encoded(db, words);
-  drop(shard, *shard.tables[db], key, slot);
+  drop(shard, db, key, slot);
   keyspace_.expired_key_count.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -251,10 +253,22 @@ bool Access::is_known(std::uint32_t db, const Key& key) const {
   if (table.cold_count() == 0) [[likely]]
     return true;
   if (table.find_slot(key) != nullptr) return true;
-  const KnownAbsent absent{.hash = key.hash, .db = db, .slot = key.slot};
-  if (std::ranges::find(known_absent_, absent) != known_absent_.end()) return true;
+  if (known_absent_.contains({.hash = key.hash, .db = db, .slot = key.slot})) return true;
   const auto load = table.loads().find(key.bytes);
   return load != table.loads().end() && has_answer(load->second);
+}
+
+void Access::note_absent(std::uint32_t db, const Key& key) {
+  known_absent_.insert({.hash = key.hash, .db = db, .slot = key.slot});
+}
+
+void Access::forget_absent() {
+  if (known_absent_.empty()) return;
+  if (known_absent_.size() <= kAbsentKept) {
+    known_absent_.clear();
+  } else {
+    known_absent_ = {};  // clear() would go through all its buckets each time
+  }
 }
 
 Result<bool> Access::load(std::uint32_t db, const Key& key, store::Reach reach) {
@@ -270,7 +284,7 @@ Result<bool> Access::load(std::uint32_t db, const Key& key, store::Reach reach) 
   if (presence == store::Presence::kFound) {
     TRY(install(table, key, stored_value_));
   } else {
-    known_absent_.push_back({.hash = key.hash, .db = db, .slot = key.slot});
+    note_absent(db, key);
     finish_load(table, key.bytes, 0);
   }
   return true;
@@ -319,6 +333,7 @@ bool Access::evict(Shard& shard, std::uint32_t db, const Key& key) {
   if (slot == nullptr || Table::is_gone(*slot) || Table::is_dirty(*slot)) return false;
   if (Table::record_in(*slot)->epoch() > keyspace_.ingested_epoch()) return false;
   if (table.loads().contains(key.bytes)) return false;
+  forget_absent();  // it may have been absent before
   const Change change(*this, table);
   table.evict(key, slot);
   keyspace_.eviction_count.fetch_add(1, std::memory_order_relaxed);
@@ -426,10 +441,14 @@ Record* Access::change(Shard& shard, Table& table, const Key& key, Table::Slot* 
 }
 
 // Deletes a live key; nothing is logged here.
-void Access::drop(Shard& shard, Table& table, const Key& key, Table::Slot* slot) {
+void Access::drop(Shard& shard, std::uint32_t db, const Key& key, Table::Slot* slot) {
+  Table& table = *shard.tables[db];
   const Change change(*this, shard, table);
   change.prepare(key, slot);
+  const std::size_t gone_count = table.gone_count();
   table.erase(key, slot, keyspace_.epoch());
+  // Without a trace: the next command need not ask the store. The key's bytes may be gone.
+  if (table.cold_count() != 0 && table.gone_count() == gone_count) note_absent(db, key);
 }
 
 // `record` is what the key holds from now on, whatever it held; nothing is logged here.
@@ -521,7 +540,7 @@ bool Access::erase(std::uint32_t db, const Key& key) {
   Table::Slot* slot = find_live(shard, db, key, Purpose::kWrite);
   if (slot == nullptr) return false;
   emit(db, {"DEL", key.bytes});
-  drop(shard, *shard.tables[db], key, slot);
+  drop(shard, db, key, slot);
   return true;
 }
 
@@ -551,7 +570,7 @@ void Access::rename(const Key& from, const Key& to) {
   Table::Slot* slot = find_live(source_shard, db_, from, Purpose::kWrite);
   ASSERT(slot != nullptr && from.bytes != to.bytes);
   Record* renamed = Record::copy_as(to, *Table::record_in(*slot));
-  drop(source_shard, *source_shard.tables[db_], from, slot);
+  drop(source_shard, db_, from, slot);
   place(target_shard, *target_shard.tables[db_], to, renamed);
   emit(db_, {"RENAME", from.bytes, to.bytes});
 }
@@ -575,13 +594,14 @@ void Access::move(const Key& key, std::uint32_t to_db) {
   Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite);
   ASSERT(slot != nullptr);
   Record* moved = Record::copy_as(key, *Table::record_in(*slot));
-  drop(shard, *shard.tables[db_], key, slot);
+  drop(shard, db_, key, slot);
   place(shard, *shard.tables[to_db], key, moved);
   emit(db_, {"MOVE", key.bytes, NumberText(to_db)});
 }
 
 void Access::flush(std::optional<std::uint32_t> db) {
   ASSERT(holds_all_);
+  forget_absent();
   for (std::uint32_t i = 0; i < keyspace_.database_count(); ++i) {
     if (!db || *db == i) keyspace_.drop_database(i);
   }
@@ -596,6 +616,7 @@ void Access::flush(std::optional<std::uint32_t> db) {
 
 void Access::swap(std::uint32_t a, std::uint32_t b) {
   ASSERT(holds_all_);
+  forget_absent();
   keyspace_.swap_databases(a, b);
   for (Shard& shard : keyspace_.shards()) shard.is_edited = true;
   emit(db_, {"SWAPDB", NumberText(a), NumberText(b)});

@@ -20,6 +20,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/bytes.h"
@@ -209,7 +210,7 @@ class Access {
   void expire_now(Shard& shard, std::uint32_t db, const Key& key, Table::Slot* slot);
   template <typename Edit>
   Record* change(Shard& shard, Table& table, const Key& key, Table::Slot* slot, Edit edit);
-  void drop(Shard& shard, Table& table, const Key& key, Table::Slot* slot);
+  void drop(Shard& shard, std::uint32_t db, const Key& key, Table::Slot* slot);
   void place(Shard& shard, Table& table, const Key& key, Record* record);
   template <typename Create, typename Overwrite>
   void put(const Key& key, Expiry expiry, Create create, Overwrite overwrite);
@@ -248,14 +249,20 @@ class Access {
   resp::StringOutput effects_;
   std::vector<Bytes> frame_;  ///< scratch for release()
   std::vector<const Record*> expired_;
-  /// Keys that the store was found not to have since begin(), by hash, database and slot.
+  /// Keys without entry that the store was found not to have, or that were deleted without trace,
+  /// since their shards are held.
   struct KnownAbsent {
     std::uint64_t hash;
     std::uint32_t db;
     std::uint32_t slot;
     friend bool operator==(const KnownAbsent&, const KnownAbsent&) = default;
   };
-  std::vector<KnownAbsent> known_absent_;
+  struct HashKnownAbsent {
+    std::size_t operator()(const KnownAbsent& absent) const { return absent.hash; }
+  };
+  void note_absent(std::uint32_t db, const Key& key);
+  void forget_absent();
+  std::unordered_set<KnownAbsent, HashKnownAbsent> known_absent_;
   std::string stored_key_;    ///< scratch of load()
   std::string stored_value_;  ///< likewise
 };
