@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/number.h"
@@ -16,6 +18,7 @@
 #include "io/random.h"
 #include "io/sim_disk.h"
 #include "keyspace/checkpointer.h"
+#include "keyspace/cold_expiry.h"
 #include "keyspace/map_store_test.h"
 
 namespace diskdb::command {
@@ -475,6 +478,70 @@ TEST(TwoTiers, RandomKeyFindsTheOneThatLivesAmongMany) {
   EXPECT_EQ(tiers.server.run({"RANDOMKEY"}), "$4\r\nlive\r\n");
   EXPECT_NE(tiers.server.run({"DBSIZE"}), ":3001\r\n");
   EXPECT_EQ(tiers.load_count(), 0U);
+}
+
+// Threads write, load, evict, take checkpoints and expire cold keys; walks meet each key that stays
+// once, and nothing that was never there.
+TEST(TwoTiers, WalksMissNothingWhileThreadsMoveAll) {
+  constexpr int kStaying = 2000;
+  constexpr int kWalks = 60;
+  MapStore store;
+  Tiers tiers(store);
+  keyspace::Keyspace& keyspace = tiers.server.keyspace();
+  const Millis now = tiers.server.clock().wall();
+  for (int i = 0; i < kStaying; ++i) tiers.set((i % 4 == 0 ? "{t}" : "k") + std::to_string(i));
+  tiers.checkpoint();
+  const Keys staying = tiers.walk(KeyWalk::Holding::kAll);
+  const std::vector<std::string> names(staying.begin(), staying.end());
+
+  std::atomic<bool> is_over{false};
+  const auto disturb = [&](std::uint64_t seed) {
+    keyspace::Access access(keyspace);
+    io::Random random(seed);
+    while (!is_over.load()) {
+      const std::string& name = names[random.below(names.size())];
+      const std::string other = "comes and goes " + std::to_string(random.below(500));
+      const std::uint64_t what = random.below(8);
+      const keyspace::Key key = access.key(what < 3 ? other : name);
+      keyspace::Shard& shard = keyspace.shard_of(key.slot);
+      access.begin(0, now);
+      access.hold(shard);
+      access.begin_command({}, {}, keyspace::Logged::kByEffect, false);
+      if (what == 0) access.set_string(key, "v", keyspace::Expiry::at(now + Millis{1}));
+      if (what == 1) access.erase(key);
+      if (what == 2 || what > 5) access.evict(shard, 0, key);
+      if (what == 3) access.find(key);
+      if (what == 4) access.set_string(key, "changed");
+      access.end_command();
+      access.release();
+    }
+  };
+  std::vector<std::thread> threads;
+  for (const std::uint64_t seed : {1, 2}) threads.emplace_back(disturb, seed);
+  threads.emplace_back([&] {
+    while (!is_over.load()) EXPECT_TRUE(tiers.checkpointer.run().ok());
+  });
+  threads.emplace_back([&] {
+    io::ManualClock later;
+    later.set(now + Millis{2});
+    keyspace::ColdExpiry expiry(keyspace, later);
+    while (!is_over.load()) EXPECT_TRUE(expiry.step({0}).ok());
+  });
+  for (int i = 0; i < kWalks; ++i) {
+    const auto holding = i % 10 == 0 ? KeyWalk::Holding::kAll : KeyWalk::Holding::kAsItGoes;
+    Keys found = tiers.walk(holding);
+    std::erase_if(found, [](const std::string& key) { return key.starts_with("comes"); });
+    EXPECT_EQ(found, staying);
+  }
+  is_over = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(tiers.checkpointer.stats().completed_count, 3U);
+  tiers.change_all([&](keyspace::Access& access) {
+    for (keyspace::Shard& shard : keyspace.shards()) access.table(shard, 0).verify_invariants();
+  });
+  // What the counts say is there.
+  EXPECT_EQ(tiers.server.run({"DBSIZE"}),
+            ":" + std::to_string(tiers.walk(KeyWalk::Holding::kAll).size()) + "\r\n");
 }
 
 TEST(TwoTiers, AStoreThatCannotBeReadIsAnError) {
