@@ -326,7 +326,10 @@ void Checkpointer::complete(const Cut& cut) {
     if (!released.ok()) REACHED("checkpointer: log segments stay");
   }
   for (const Cut::Part& part : cut.parts) {
-    if (part.table->gone_count() == 0) continue;
+    part.shard->lock.lock();
+    const bool has_tombstones = part.table->gone_count() != 0;
+    part.shard->lock.unlock();
+    if (!has_tombstones) continue;
     walk(part, [&](Table& table, std::uint32_t slot, std::uint64_t position) {
       return table.drop_tombstones(cut.epoch, slot, position);
     });
