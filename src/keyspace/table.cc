@@ -77,6 +77,20 @@ void Table::prefetch_record(const Key& key) const {
   }
 }
 
+void Table::prefetch_slots(std::uint32_t slot_wanted, std::uint64_t position, Slot marks,
+                           std::size_t bucket_count) const {
+  if (segments_.empty()) return;
+  for (; bucket_count > 0 && position < kScanEnd; --bucket_count) {
+    const std::size_t index = bucket_index(scan_position(position));
+    for (const Slot slot : bucket(index).slots) {
+      const bool is_wanted =
+          (slot & marks) != 0 && (slot >> kTagSlotShift & 15) == (slot_wanted & 15);
+      if (is_wanted) __builtin_prefetch(record_in(slot));
+    }
+    position = scan_position_behind(index, position);
+  }
+}
+
 void Table::put(Bucket& first, Slot slot) {
   for (Bucket* b = &first;; b = b->overflow) {
     for (Slot& free : b->slots) {

@@ -183,6 +183,9 @@ class Table {
   template <typename Visit>
   std::uint64_t scan_slots(std::uint32_t slot, std::uint64_t position, Slot marks,
                            Visit visit) const;
+  /// Starts loading the records that scan_slots() would visit in the next `bucket_count` steps.
+  void prefetch_slots(std::uint32_t slot, std::uint64_t position, Slot marks,
+                      std::size_t bucket_count) const;
   static constexpr Slot kDirtyMark = 1;
   static constexpr Slot kGoneMark = 2;
   static constexpr std::uint64_t kScanEnd = 1ULL << kScanHashBits;
@@ -233,6 +236,11 @@ class Table {
   }
   std::size_t bucket_index(std::uint64_t hash) const;
   unsigned bucket_depth(std::size_t index) const;
+  /// Where the scan goes on behind the bucket `index`, that of `position`.
+  std::uint64_t scan_position_behind(std::size_t index, std::uint64_t position) const {
+    const unsigned tail_bits = kScanHashBits - bucket_depth(index);
+    return ((position >> tail_bits) + 1) << tail_bits;
+  }
   Bucket& bucket(std::size_t index) const {
     return segments_[index / kBucketsPerSegment]->buckets[index % kBucketsPerSegment];
   }
@@ -294,8 +302,7 @@ std::uint64_t Table::scan_slots(std::uint32_t slot_wanted, std::uint64_t positio
       if (at >= position) visit(slot, at);
     }
   }
-  const unsigned tail_bits = kScanHashBits - bucket_depth(index);
-  return ((position >> tail_bits) + 1) << tail_bits;
+  return scan_position_behind(index, position);
 }
 
 template <typename Visit>
