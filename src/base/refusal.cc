@@ -36,6 +36,9 @@ constexpr Row kRows[] = {
     {Refusal::kInvalidCursor, "ERR invalid cursor"},
     {Refusal::kOutOfMemory, "OOM command not allowed when used memory > 'maxmemory'."},
     {Refusal::kMisconfDisk, "MISCONF Errors writing to the command log: No space left on device"},
+    {Refusal::kMisconfCheckpoint,
+     "MISCONF Checkpoints fail, and what they should store has reached its limit. Please check the "
+     "server's log for the error."},
     {Refusal::kLoading, "LOADING Redis is loading the dataset in memory"},
 };
 

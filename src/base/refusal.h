@@ -34,6 +34,7 @@ enum class Refusal : std::uint8_t {
   kInvalidCursor,
   kOutOfMemory,
   kMisconfDisk,
+  kMisconfCheckpoint,
   kLoading,
   kCount,
 };

@@ -34,9 +34,13 @@ struct Settings {
   Value enable_debug_command{};  ///< no, yes, local
   Value hll_sparse_bytes_max{};
   Value inline_replies{};  ///< plain, resp
-  Value log_level{};       ///< debug, verbose, notice, warning
+  Value lfu_decay_minutes{};
+  Value lfu_log_factor{};
+  Value log_level{};  ///< debug, verbose, notice, warning
   Value maxclients{};
-  Value maxmemory_bytes{};  ///< 0: no limit
+  Value maxmemory_bytes{};   ///< 0: no limit
+  Value maxmemory_policy{};  ///< as keyspace::Policy
+  Value maxmemory_samples{};
   Value pipeline_max_batch{};
   Value protected_mode{};
   Value proto_max_bulk_bytes{};

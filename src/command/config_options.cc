@@ -159,6 +159,25 @@ constexpr auto kOptions = std::to_array<Option>({
                     "plain text, or RESP as Redis does.",
      .choices = "plain resp",
      .live = &Settings::inline_replies},
+    {.name = "lfu-decay-time",
+     .type = kInteger,
+     .initial = "1",
+     .use = kLive,
+     .section = "memory",
+     .description =
+         "Minutes without use after which a key's counter of uses (OBJECT FREQ) falls by "
+         "one; 0 is never.",
+     .max = kIntMax,
+     .live = &Settings::lfu_decay_minutes},
+    {.name = "lfu-log-factor",
+     .type = kInteger,
+     .initial = "10",
+     .use = kLive,
+     .section = "memory",
+     .description = "How slowly a key's counter of uses grows: with 10 it is full after a million "
+                    "uses.",
+     .max = kIntMax,
+     .live = &Settings::lfu_log_factor},
     {.name = "logfile",
      .type = kText,
      .initial = "",
@@ -199,18 +218,36 @@ constexpr auto kOptions = std::to_array<Option>({
      .use = kLive,
      .section = "memory",
      .description =
-         "Memory that the process may use before writes that need more are refused; 0 is no limit. "
-         "Unless it is given, half of the machine's memory or of the control group's limit.",
+         "Memory that the process may use. The disk engine keeps to it by moving values that are "
+         "stored out of memory; the memory engine refuses writes beyond it, or deletes keys, as "
+         "maxmemory-policy says. Unless it is given: half of the machine's memory or of the "
+         "control "
+         "group's limit. 0 is no limit; in the disk engine it stands for that half.",
      .max = kLongMax,
      .live = &Settings::maxmemory_bytes},
     {.name = "maxmemory-policy",
      .type = kChoice,
      .initial = "noeviction",
-     .use = kWithoutEffect,
+     .use = kLive,
      .section = "memory",
-     .description = "Only noeviction is available yet: no key is ever deleted to make room.",
+     .description = "Which keys are deleted to keep to maxmemory: with noeviction none ever; the "
+                    "others make a cache of the server, the volatile ones of its keys with an "
+                    "expiry. They count what is in memory, so a key that was moved out under "
+                    "noeviction stays stored until it is used again.",
      .choices = "volatile-lru volatile-lfu volatile-random volatile-ttl allkeys-lru allkeys-lfu "
-                "allkeys-random noeviction"},
+                "allkeys-random noeviction",
+     .live = &Settings::maxmemory_policy},
+    {.name = "maxmemory-samples",
+     .type = kInteger,
+     .initial = "5",
+     .use = kLive,
+     .section = "memory",
+     .description =
+         "How many keys are compared to find one to delete: more is closer to the policy "
+         "and slower.",
+     .min = 1,
+     .max = kIntMax,
+     .live = &Settings::maxmemory_samples},
     {.name = "optimized",
      .type = kBoolean,
      .initial = "yes",

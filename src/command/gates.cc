@@ -6,22 +6,28 @@
 #include "command/config.h"
 #include "command/services.h"
 #include "command/statistics.h"
+#include "keyspace/evictor.h"
 
 namespace diskdb::command {
 namespace {
 
 constexpr std::size_t kQuotedBytesMax = 128;  // how much of the client's words an error repeats
+// How long a command works to make room for itself; then it runs, and the next goes on.
+constexpr Micros kDeletingMax{500};
 
 Bytes shortened(Bytes word, std::size_t bytes_max) {
   return as_c_string(word).substr(0, bytes_max);
 }
 
+// Never with a store: values move out to it, and who writes faster than that is slowed.
 bool is_out_of_memory(const Services& services) {
-  const std::int64_t limit =
-      services.config.settings().maxmemory_bytes.load(std::memory_order_relaxed);
-  // The disk engine will move clean values out of memory instead (issue 3); until then it refuses
-  // too.
-  return limit > 0 && services.keyspace.allocated_bytes() > static_cast<std::uint64_t>(limit);
+  const keyspace::MemoryBudget& budget = services.keyspace.budget;
+  return !budget.is_tiered() && services.keyspace.allocated_bytes() > budget.keys_max();
+}
+
+// What has changed and is not stored has reached its limit, and checkpoints fail.
+bool is_dirty_stuck(const Services& services) {
+  return services.keyspace.budget.is_dirty_stuck.load(std::memory_order_relaxed);
 }
 
 bool is_out_of_room(const Services& services) {
@@ -29,8 +35,18 @@ bool is_out_of_room(const Services& services) {
 }
 
 Outcome has_memory_to_write(CommandContext& cx) {
-  if (cx.row.has(Flag::kDenyOom) && is_out_of_memory(cx.services)) return Refusal::kOutOfMemory;
-  return Outcome::done();
+  if (!cx.row.has(Flag::kDenyOom) || !is_out_of_memory(cx.services)) return Outcome::done();
+  // Under a policy that deletes, refused only if there is nothing to delete.
+  keyspace::Evictor evictor(cx.services.keyspace, cx.services.clock);
+  if (evictor.delete_keys(kDeletingMax) != keyspace::Evictor::Room::kNothing) {
+    return Outcome::done();
+  }
+  return Refusal::kOutOfMemory;
+}
+
+Outcome has_working_checkpoints(CommandContext& cx) {
+  if (!cx.row.has(Flag::kWrite) || !is_dirty_stuck(cx.services)) return Outcome::done();
+  return Refusal::kMisconfCheckpoint;
 }
 
 Outcome has_room_in_log(CommandContext& cx) {
@@ -45,14 +61,15 @@ Outcome has_room_in_log(CommandContext& cx) {
   return Outcome::done();
 }
 
-constexpr Gate kGates[] = {has_right_word_count, has_memory_to_write, has_room_in_log};
+constexpr Gate kGates[] = {has_right_word_count, has_memory_to_write, has_working_checkpoints,
+                           has_room_in_log};
 
 }  // namespace
 
 std::span<const Gate> gates() { return kGates; }
 
 bool is_anything_restricted(const Services& services) {
-  return is_out_of_room(services) || is_out_of_memory(services);
+  return is_out_of_room(services) || is_out_of_memory(services) || is_dirty_stuck(services);
 }
 
 Outcome has_right_word_count(CommandContext& cx) {

@@ -108,8 +108,7 @@ void memory(CommandContext& cx, Lines& lines) {
   const std::uint64_t used = std::max(statistics.used_memory_bytes.load(), dataset);
   const std::uint64_t peak = std::max(statistics.peak_memory_bytes.load(), used);
   const std::uint64_t resident = io::process_usage().resident_bytes;
-  const auto limit = static_cast<std::uint64_t>(
-      std::max<std::int64_t>(cx.services.config.settings().maxmemory_bytes.load(), 0));
+  const std::uint64_t limit = cx.services.keyspace.budget.limit();
   lines.add("used_memory", used);
   lines.add_human("used_memory_human", used);
   lines.add("used_memory_rss", resident);

@@ -4,6 +4,8 @@
 
 #include "command/generic_commands.h"
 #include "command/help.h"
+#include "command/services.h"
+#include "keyspace/usage.h"
 #include "types/string_value.h"
 
 namespace diskdb::command {
@@ -12,8 +14,6 @@ namespace {
 // Redis shares the small integers among all keys.
 constexpr std::int64_t kSharedIntegerCount = 10'000;
 constexpr std::int64_t kSharedReferenceCount = 2'147'483'647;
-
-constexpr std::uint32_t kAccessClockMask = 0xFFFFFF;
 
 }  // namespace
 
@@ -33,24 +33,23 @@ Outcome object_encoding(CommandContext& cx, Arguments) {
   return Outcome::done();
 }
 
-/// OBJECT FREQ key — refused unless a key exists and its uses are counted, which no policy here
-/// does yet.
+/// OBJECT FREQ key — Redis's logarithmic counter, kept under every policy.
 Outcome object_freq(CommandContext& cx, Arguments) {
-  if (cx.keyspace.peek(cx.key()) == nullptr) {
+  const keyspace::Record* record = cx.keyspace.peek(cx.key());
+  if (record == nullptr) {
     cx.reply.null();
     return Outcome::done();
   }
-  return cx.refuse(
-      "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that "
-      "when "
-      "switching between policies at runtime LRU and LFU data will take some time to adjust.");
+  cx.reply.integer(
+      keyspace::frequency_at(*record, cx.now(), cx.services.keyspace.budget.frequency_rule()));
+  return Outcome::done();
 }
 
 /// OBJECT HELP
 Outcome object_help(CommandContext& cx, Arguments) {
   constexpr Bytes kLines[] = {
       "ENCODING <key>", "    How Redis would keep the value of <key>: int, embstr, raw...",
-      "FREQ <key>",     "    How often <key> is used, on a logarithmic scale. For LFU policies.",
+      "FREQ <key>",     "    How often <key> is used, on a logarithmic scale.",
       "IDLETIME <key>", "    Seconds since <key> was last read or written.",
       "REFCOUNT <key>", "    How many references the value of <key> has.",
   };
@@ -65,8 +64,7 @@ Outcome object_idletime(CommandContext& cx, Arguments) {
     return Outcome::done();
   }
   // The clock has 24 bits of seconds: after 194 days without use an idle time starts anew.
-  const auto now = static_cast<std::uint32_t>(cx.now().count / 1000);
-  cx.reply.integer((now - record->accessed_at()) & kAccessClockMask);
+  cx.reply.integer(keyspace::idle_seconds(*record, cx.now()));
   return Outcome::done();
 }
 

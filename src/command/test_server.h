@@ -10,6 +10,7 @@
 #include "command/command_table.h"
 #include "command/config.h"
 #include "command/dispatcher.h"
+#include "command/memory_settings.h"
 #include "command/services.h"
 #include "command/session.h"
 #include "command/statistics.h"
@@ -26,7 +27,9 @@ class TestServer {
  public:
   /// Borrows `log` and `store` for its life; null for none.
   explicit TestServer(log::Log* log = nullptr, store::Store* store = nullptr)
-      : log_(log), keyspace_({.shard_count = 16, .hash_seed = 1}, log, store) {}
+      : log_(log), keyspace_({.shard_count = 16, .hash_seed = 1}, log, store) {
+    follow_memory_settings(config_, keyspace_.budget, 0);
+  }
   TestServer(const TestServer&) = delete;
   TestServer& operator=(const TestServer&) = delete;
   ~TestServer() { close_all(); }

@@ -31,6 +31,9 @@ constexpr std::size_t kSendPartsMax = 64;
 
 constexpr Millis kHousekeepingPeriod{1000};
 constexpr Millis kCongestedWait{5};
+/// A rest from reading, to slow writers, is this long: shorter ones add up first.
+constexpr std::int64_t kRestMicrosMin = 1000;
+constexpr std::int64_t kRestMicrosMax = 5000;
 /// After which a connection gives back what it keeps for the next requests.
 constexpr Millis kSilenceBeforeShrinking{5000};
 

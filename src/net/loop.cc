@@ -16,6 +16,7 @@ namespace {
 
 constexpr log::Offset kEverything = UINT64_MAX;
 constexpr int kDrainsBeforeClose = 16;
+constexpr Millis kShortRest{1};
 
 Connection& connection_of(Peer& peer) { return static_cast<Connection&>(peer); }
 
@@ -55,11 +56,12 @@ void Loop::run() {
   while (!is_stopping_.load(std::memory_order_acquire)) {
     renew_bounds();
     const bool is_congested = is_log_congested();
+    const bool rests = is_congested || rests_from_reading();
     Millis timeout = kHousekeepingPeriod;
-    if (!runnable_.empty()) timeout = Millis{0};
-    if (is_congested) timeout = kCongestedWait;
+    if (rests) timeout = is_congested ? kCongestedWait : kShortRest;
+    if (!runnable_.empty() && !is_congested) timeout = Millis{0};
     transport_->wait(*this, timeout,
-                     is_congested ? Transport::Readers::kRest : Transport::Readers::kServed);
+                     rests ? Transport::Readers::kRest : Transport::Readers::kServed);
     open_mail();
     if (!is_congested) run_listed();
     flush();
@@ -85,7 +87,7 @@ void Loop::renew_bounds() {
   parser_options_.inline_replies_resp = value(settings.inline_replies) == 1;
   tools_.batch_max = value(settings.pipeline_max_batch);
   tools_.query_bytes_max = value(settings.client_query_buffer_bytes_max);
-  const std::uint64_t memory_max = value(settings.maxmemory_bytes);
+  const std::uint64_t memory_max = services_.keyspace.budget.limit();
   const std::uint64_t budget = memory_max > 0 ? memory_max / 8 : kBufferBudgetBytes;
   const std::uint64_t used =
       services_.statistics.client_buffer_bytes.load(std::memory_order_relaxed);
@@ -94,6 +96,37 @@ void Loop::renew_bounds() {
 
 bool Loop::is_log_congested() const {
   return services_.log != nullptr && services_.log->pending_bytes() > kLogPendingBytesMax;
+}
+
+// Writers that make more dirty than checkpoints store, or fill memory faster than values leave it,
+// are slowed by not being read. With pressure p a loop rests so long between its turns that it
+// works 1 - p of the time; at 1 it looks again every millisecond. What was read already goes on,
+// and so does who waits for a load: they may hold what must leave.
+bool Loop::rests_from_reading() {
+  const double pressure = services_.keyspace.budget.write_pressure.load(std::memory_order_relaxed);
+  if (pressure <= 0) [[likely]] {
+    owed_rest_micros_ = 0;
+    turn_began_ = Micros{};
+    return false;
+  }
+  if (pressure >= 1) {
+    REACHED("loop: nobody is read");
+    turn_began_ = Micros{};
+    return true;
+  }
+  const Micros now = services_.clock.monotonic();
+  if (now < rests_until_) return true;
+  // Time since the last turn began was work, or waiting for work, of which little counts.
+  const Micros began = std::exchange(turn_began_, now);
+  if (began.count == 0) return false;
+  const std::int64_t worked = std::min((now - began).count, kRestMicrosMax);
+  owed_rest_micros_ +=
+      static_cast<std::int64_t>(static_cast<double>(worked) * pressure / (1 - pressure));
+  if (owed_rest_micros_ < kRestMicrosMin) return false;
+  REACHED("loop: a rest from reading");
+  rests_until_ = now + Micros{std::min(std::exchange(owed_rest_micros_, 0), kRestMicrosMax)};
+  turn_began_ = rests_until_;
+  return true;
 }
 
 // ---- Connections come and go

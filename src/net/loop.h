@@ -79,6 +79,7 @@ class Loop final : public TransportHandler, public log::Listener, public WakeBox
 
   void renew_bounds();
   bool is_log_congested() const;
+  bool rests_from_reading();
   void open_mail();
   void welcome(Socket socket);
   void run_listed();
@@ -116,6 +117,10 @@ class Loop final : public TransportHandler, public log::Listener, public WakeBox
   std::atomic<bool> is_stopping_{false};
   std::atomic<bool> has_log_advanced_{false};
 
+  // Rests that slow writers down: see rests_from_reading().
+  std::int64_t owed_rest_micros_ = 0;
+  Micros turn_began_{};  ///< 0: not while nobody is slowed
+  Micros rests_until_{};
   bool has_run_ = false;  ///< requests, in this turn
   bool is_flushing_ = false;
   bool is_awaiting_log_ = false;

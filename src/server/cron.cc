@@ -4,6 +4,7 @@
 
 #include "command/config.h"
 #include "command/statistics.h"
+#include "io/process.h"
 #include "server/memory.h"
 
 namespace diskdb::server {
@@ -107,7 +108,9 @@ void Cron::measure(Micros now) {
   const std::int64_t micros = now.count - measured_at_.count;
   if (micros < kMeasureMicros) return;
   command::Statistics& statistics = services_.statistics;
+  keyspace::Keyspace& keyspace = services_.keyspace;
   const std::uint64_t used = allocated_memory();
+  keyspace.budget.note_used(used, io::process_usage().resident_bytes, keyspace.allocated_bytes());
   statistics.used_memory_bytes.store(used, std::memory_order_relaxed);
   if (used > statistics.peak_memory_bytes.load(std::memory_order_relaxed)) {
     statistics.peak_memory_bytes.store(used, std::memory_order_relaxed);

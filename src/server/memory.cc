@@ -1,6 +1,7 @@
 #include "server/memory.h"
 
 #include <malloc.h>
+#include <sys/types.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -20,6 +21,8 @@ extern "C" int mallctl(const char* name, void* old_value, std::size_t* old_size,
 namespace diskdb::server {
 namespace {
 
+constexpr ssize_t kDirtyPagesMillis = 1000;  // jemalloc's default is ten seconds
+
 std::vector<std::string> words_of_file(const char* path) {
   const auto text = read_file(path);
   if (!text.ok()) return {};
@@ -38,6 +41,20 @@ std::uint64_t number_in_file(const char* path, std::size_t index) {
 }
 
 }  // namespace
+
+void configure_allocator() {
+  if (mallctl == nullptr) return;
+  // Arenas to come, and those that are there already (4096: MALLCTL_ARENAS_ALL). A thread of the
+  // allocator's own purges what idle threads leave behind.
+  ssize_t dirty_ms = kDirtyPagesMillis;
+  ssize_t muzzy_ms = 0;
+  bool is_on = true;
+  mallctl("arenas.dirty_decay_ms", nullptr, nullptr, &dirty_ms, sizeof dirty_ms);
+  mallctl("arenas.muzzy_decay_ms", nullptr, nullptr, &muzzy_ms, sizeof muzzy_ms);
+  mallctl("arena.4096.dirty_decay_ms", nullptr, nullptr, &dirty_ms, sizeof dirty_ms);
+  mallctl("arena.4096.muzzy_decay_ms", nullptr, nullptr, &muzzy_ms, sizeof muzzy_ms);
+  mallctl("background_thread", nullptr, nullptr, &is_on, sizeof is_on);
+}
 
 std::uint64_t allocated_memory() {
   if (mallctl != nullptr) {

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""maxmemory: both engines refuse with -OOM what would grow, keep serving, and go on when there is room.
+"""maxmemory: the memory engine refuses with -OOM what would grow, or deletes keys if its policy says so; the disk engine
+takes everything and moves values out of memory. Both keep serving and stay near the limit.
 
 And what the memory engine is: the same server without a disk; it leaves no file and forgets everything.
 """
@@ -33,7 +34,8 @@ def fill(connection):
     return 2 * LIMIT // len(VALUE), b""
 
 
-def check_limit(report, binary, engine):
+def check_limit(report, binary):
+    engine = "memory"
     server = servers.diskdb(binary, None, "--engine", engine, "--maxmemory", str(LIMIT))
     server.start()
     connection = server.connect()
@@ -59,6 +61,46 @@ def check_limit(report, binary, engine):
     server.kill()
 
 
+def check_disk_engine(report, binary):
+    server = servers.diskdb(binary, None, "--engine", "disk", "--maxmemory", str(LIMIT))
+    server.start()
+    connection = server.connect()
+    total = 4 * LIMIT // len(VALUE)
+    refusal = b""
+    for i in range(total):
+        reply = connection.raw(b"SET", b"key:%d" % i, b"%d:" % i + VALUE)
+        if reply != b"+OK\r\n":
+            refusal = reply
+            break
+    report.equal(refusal, b"", "disk: no write is refused")
+    report.check(resident_bytes(server) < LIMIT * 3 // 2, "disk: the process stays near its limit",
+                 f"{resident_bytes(server)} bytes resident")
+    report.equal(connection.raw(b"DBSIZE"), b":%d\r\n" % total, "disk: no key was dropped to make room")
+    wrong = 0
+    for i in range(0, total, 37):
+        value = b"%d:" % i + VALUE
+        wrong += connection.raw(b"GET", b"key:%d" % i) != b"$%d\r\n%s\r\n" % (len(value), value)
+    report.equal(wrong, 0, "disk: what has left memory comes back")
+    server.kill()
+
+
+def check_policy(report, binary):
+    server = servers.diskdb(binary, None, "--engine", "memory", "--maxmemory", str(LIMIT),
+                            "--maxmemory-policy", "allkeys-lru")
+    server.start()
+    connection = server.connect()
+    total = 2 * LIMIT // len(VALUE)
+    count, refusal = fill(connection)
+    report.equal((count, refusal), (total, b""), "memory: under allkeys-lru no write is refused")
+    report.check(resident_bytes(server) < LIMIT * 3 // 2, "memory: under allkeys-lru it stays near its limit",
+                 f"{resident_bytes(server)} bytes resident")
+    left = int(connection.raw(b"DBSIZE")[1:])
+    report.check(LIMIT // 2 // len(VALUE) < left < LIMIT // len(VALUE), "memory: older keys were deleted",
+                 f"{left} of {total} left")
+    report.equal(connection.raw(b"EXISTS", b"key:%d" % (total - 1)), b":1\r\n", "memory: the last key is there")
+    server.kill()
+
+
 def check_memory_engine(report, binary):
     server = servers.diskdb(binary, None, "--engine", "memory")
     server.start()
@@ -80,8 +122,9 @@ def main():
     arguments = parser.parse_args()
     servers.set_deadline(arguments.deadline)
     report = Report(arguments.verbose)
-    for engine in ("disk", "memory"):
-        check_limit(report, arguments.binary, engine)
+    check_limit(report, arguments.binary)
+    check_policy(report, arguments.binary)
+    check_disk_engine(report, arguments.binary)
     check_memory_engine(report, arguments.binary)
     return report.finish()
 
