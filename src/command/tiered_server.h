@@ -157,7 +157,9 @@ class TieredServer {
     std::span<const resp::Request> left_;
   };
 
-  TieredServer() = default;
+  /// On RocksDB, where `other` is null.
+  explicit TieredServer(std::unique_ptr<store::Store> other = nullptr)
+      : store(other != nullptr ? std::move(other) : open_store(disk)) {}
   TieredServer(const TieredServer&) = delete;
   TieredServer& operator=(const TieredServer&) = delete;
 
@@ -204,7 +206,7 @@ class TieredServer {
 
   io::ManualClock clock;
   io::SimDisk disk{1};
-  WatchedStore store{open_store(disk)};
+  WatchedStore store;
   keyspace::FrameRecorder log;
   keyspace::Keyspace keyspace{
       {.shard_count = 16, .database_count = 4, .hash_seed = 1}, &log, &store};
