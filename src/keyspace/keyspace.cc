@@ -42,21 +42,24 @@ std::shared_ptr<Table> Keyspace::make_table(store::Generation generation) const 
 }
 
 void Keyspace::detach(std::shared_ptr<Table> table) {
+  const std::size_t bytes = table->allocated_bytes();
+  detached_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   const std::lock_guard lock(detached_mutex_);
-  detached_.push_back(std::move(table));
+  detached_.push_back({std::move(table), bytes});
 }
 
 bool Keyspace::free_detached() {
   std::size_t freed_count = 0;
   while (freed_count < kFreedRecordsPerStep) {
-    std::shared_ptr<Table> table;  // freed with the lock released, or by the checkpoint that has it
+    Detached gone{};  // freed with the lock released, or by the checkpoint that has it
     {
       const std::lock_guard lock(detached_mutex_);
       if (detached_.empty()) return false;
-      table = std::move(detached_.back());
+      gone = std::move(detached_.back());
       detached_.pop_back();
     }
-    freed_count += table->count() + 1;
+    detached_bytes_.fetch_sub(gone.bytes, std::memory_order_relaxed);
+    freed_count += gone.table->count() + 1;
   }
   return true;
 }

@@ -133,6 +133,8 @@ class Keyspace {
 
   /// Frees detached tables for about a millisecond; true if some are left. For a background thread.
   bool free_detached();
+  /// What those cost that are left (relaxed).
+  std::uint64_t detached_bytes() const { return detached_bytes_.load(std::memory_order_relaxed); }
 
   /// Called when the store cannot be read in the midst of a command, where nothing can be refused
   /// any more: the process must end, and the next start replays. Set before the keyspace is used.
@@ -169,7 +171,12 @@ class Keyspace {
   std::atomic<std::int64_t> dirty_bytes_{0};
   std::atomic<std::uint64_t> unsettled_bytes_{0};
   std::mutex detached_mutex_;
-  std::vector<std::shared_ptr<Table>> detached_;  // guarded by detached_mutex_
+  struct Detached {
+    std::shared_ptr<Table> table;
+    std::size_t bytes;  ///< when it left: a checkpoint may still change it
+  };
+  std::vector<Detached> detached_;  // guarded by detached_mutex_
+  std::atomic<std::uint64_t> detached_bytes_{0};
 };
 
 }  // namespace diskdb::keyspace
