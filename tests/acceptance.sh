@@ -51,6 +51,13 @@ unit_tests() {
   build dev && /usr/bin/python3 tools/run_tests.py --quick
 }
 
+# Crashes, failures and power loss at any call; the seeds of ./test and many more.
+model_checker() {
+  build dev server_test store_test &&
+    DISKDB_TIER_SEEDS=$(pick 5000 300) build/dev/server_test --gtest_brief=1 --gtest_filter='Tier*' &&
+    DISKDB_STORE_TEST_ROUNDS=$(pick 5 1) build/dev/store_test --gtest_brief=1
+}
+
 step chroot "a fresh Debian 12 with only the repository: ./run, redis-cli, ./test" tests/chroot.sh $(pick "" --run-only)
 step packages "Debian's package index, kill -9, restart, every value" tests/dataset/packages.py
 step clients "redis-py, ioredis, hiredis, redis-cli, netcat, redis-benchmark" \
@@ -61,12 +68,22 @@ step restarts "the same random commands, DiskDB killed and restarted all the tim
   tests/differential/run.py --only random --kill --check-every 300 --seeds "$(pick 20 2)" --deadline 3600
 step tcl "nine units of Redis's own test suite" tests/tcl/run.py
 step kill9 "kill -9 under load; always and everysec" tests/crash/kill9.py --rounds "$(pick 200 10)" --deadline 3600
+step kill9_tier "the same under maxmemory 16mb, with checkpoints at random" \
+  tests/crash/kill9.py --rounds "$(pick 300 10)" --maxmemory 16mb --bgsave 60 --deadline 3600
 step units "unit tests; among them power loss, each I/O call failing once, torn and reordered tails" unit_tests
+step model "the model checker of both tiers: crashes and failures at any call" model_checker
+step larger "4 GB under maxmemory 512mb: resident set, latency, DBSIZE, SCAN, restart" \
+  bench/larger_than_memory.py $(pick "" "--short --memory-mb 64")
+step restart "1 GB of log, in values of 4096 and of 128 bytes" \
+  bench/larger_than_memory.py --log-only $(pick "" --short)
+step queue "50 M short-lived keys leave nothing behind" bench/queue_keys.py $(pick "" --short)
 step corrupt "flipped bits, torn tails, --check-log, --repair-log" tests/crash/corrupt.py --flips "$(pick 20 4)"
 step fulldisk "a full disk: MISCONF, reads, recovery by itself" tests/crash/fulldisk.py --verbose
 step replay "the log replayed after every batch of random commands" \
   tests/crash/replay_digest.py --batches "$(pick 300 20)" --deadline 1800
 step compare "CPU per operation against Redis" bench/compare --json "$logs/compare.json" --scale "$(pick 1 0.2)"
+step checkpoints "CPU per SET over five checkpoints, and per GET of a cold key" \
+  bench/compare -t checkpoints,cold -P 100 --json "$logs/checkpoints.json" --scale "$(pick 1 0.2)"
 step recovery "replay rate" bench/recovery.py --commands "$(pick 5000000 1000000)"
 step fuzz "fuzzers under address and undefined sanitizers" tools/fuzz.sh "$(pick 120 5)"
 step asan "unit tests under address and undefined sanitizers" tools/sanitize.sh asan

@@ -318,6 +318,17 @@ Status Access::install(Table& table, const Key& key, Bytes stored) {
   return {};
 }
 
+Status Access::warm(std::uint32_t db, const Key& key, Bytes stored) {
+  constexpr std::int64_t kDayMillis = 24 * 3600 * 1000;
+  Table& table = *held_shard_of(key).tables[db];
+  if (table.find_slot(key) != nullptr || table.loads().contains(key.bytes)) return {};
+  TRY_LET(Record * record, record_of(key, stored, keyspace_.ingested_epoch()));
+  const Change change(*this, table);
+  record->set_accessed_at(access_seconds(now_ - Millis{kDayMillis}));
+  table.install(key, record);
+  return {};
+}
+
 Table::Slot* Access::load_in_place(std::uint32_t db, const Key& key) {
   const Result<bool> loaded = load(db, key, store::Reach::kDisk);
   if (!loaded.ok()) {

@@ -116,6 +116,11 @@ class Access {
   Status finish(Shard& shard, Table& table, const Key& key, std::uint64_t ticket,
                 std::optional<Bytes> stored);
 
+  /// Installs what the store has of the key, if it is cold and nobody loads it, as not used for a
+  /// day. Requires: the key's shard is held; what was read still counts (keyspace/sighting.h).
+  /// Errors: kCorrupt.
+  Status warm(std::uint32_t db, const Key& key, Bytes stored);
+
   // ---- Reading. Null is absent or expired. Records are valid until the next edit of the same key.
 
   const Record* find(const Key& key) { return find(db_, key); }

@@ -155,10 +155,11 @@ void Checkpointer::mark_again() {
   for (Shard& shard : keyspace_.shards()) {
     // All tables at once: a swap may exchange them meanwhile.
     shard.lock.lock();
-    const std::vector<std::shared_ptr<Table>> tables = shard.tables;
+    std::vector<std::shared_ptr<Table>> tables = shard.tables;
+    std::erase_if(tables,
+                  [](const auto& table) { return table->count() + table->gone_count() == 0; });
     shard.lock.unlock();
     for (const std::shared_ptr<Table>& table : tables) {
-      if (table->count() + table->gone_count() == 0) continue;
       walk({&shard, table}, [&](Table& walked, std::uint32_t slot, std::uint64_t position) {
         return walked.mark_dirty_since(ingested, slot, position);
       });

@@ -4,24 +4,32 @@
 #include <chrono>
 #include <utility>
 
+#include "keyspace/warmer.h"
+#include "server/memory_keeper.h"
+
 namespace diskdb::server {
 namespace {
 
-constexpr std::chrono::milliseconds kPeriod{20};
+constexpr std::chrono::milliseconds kCheckpointPeriod{20};
+// A disk answers several reads in the time of one.
+constexpr int kLoaderThreads = 4;
 // After a failure: long enough not to burn a processor, short against the time a full disk lasts.
 constexpr std::int64_t kRetryMicros = 1'000'000;
 
 }  // namespace
 
-Background::Background(keyspace::Checkpointer& checkpointer, command::Statistics& statistics,
-                       io::Clock& clock, std::function<void(const std::string&)> report)
-    : checkpointer_(checkpointer),
-      statistics_(statistics),
-      clock_(clock),
-      report_(std::move(report)) {}
+Background::Background(const Parts& parts, std::function<void(const std::string&)> report)
+    : parts_(parts), report_(std::move(report)) {}
 
 void Background::start() {
-  thread_ = std::thread([this] { run(); });
+  threads_.emplace_back([this] { keep_memory(); });
+  if (parts_.checkpointer != nullptr) {
+    threads_.emplace_back([this] { take_checkpoints(); });
+    threads_.emplace_back([this] { warm_up(); });
+  }
+  for (int i = 0; parts_.loader != nullptr && i < kLoaderThreads; ++i) {
+    threads_.emplace_back([this] { parts_.loader->run(); });
+  }
 }
 
 void Background::stop() {
@@ -30,7 +38,9 @@ void Background::stop() {
     is_stopping_ = true;
   }
   changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  if (parts_.loader != nullptr) parts_.loader->stop();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 Background::Asked Background::ask(bool may_queue) {
@@ -50,29 +60,63 @@ Status Background::ask_and_wait() {
   return last_;
 }
 
-void Background::run() {
+void Background::take_checkpoints() {
+  const command::Statistics& statistics = parts_.statistics;
   std::unique_lock lock(m_);
   while (!is_stopping_) {
-    changed_.wait_for(lock, kPeriod);
+    changed_.wait_for(lock, kCheckpointPeriod);
     if (is_stopping_) return;
     const bool is_asked = asked_ > begun_;
-    if (!is_asked && clock_.monotonic() < retry_at_) continue;
-    if (!is_asked && !checkpointer_.is_due(statistics_.edits.load(std::memory_order_relaxed))) {
-      continue;
-    }
+    const bool may_start = is_asked || parts_.clock.monotonic() >= retry_at_;
+    const bool is_due = parts_.checkpointer->is_due(statistics.edits.load());
+    if (!may_start || (!is_asked && !is_due)) continue;
     ++begun_;
     lock.unlock();
-    Status status = checkpointer_.run();
+    Status status = parts_.checkpointer->run();
     if (status.ok()) {
-      statistics_.note_save(clock_.wall());
+      parts_.statistics.note_save(parts_.clock.wall());
     } else {
       report_("The checkpoint failed: " + status.error().message);
     }
     lock.lock();
-    retry_at_ = clock_.monotonic() + Micros{status.ok() ? 0 : kRetryMicros};
+    retry_at_ = parts_.clock.monotonic() + Micros{status.ok() ? 0 : kRetryMicros};
     last_ = std::move(status);
     ended_ = begun_;
     changed_.notify_all();
+  }
+}
+
+void Background::keep_memory() {
+  MemoryKeeper keeper(parts_.keyspace, parts_.checkpointer, parts_.clock);
+  for (;;) {
+    const Millis pause = keeper.step();
+    if (parts_.checkpointer != nullptr && parts_.keyspace.budget.wants_checkpoint.load()) {
+      ask(false);
+    }
+    // Deletions by a policy are frames that nobody else may come by to write.
+    if (log::Log* log = parts_.keyspace.log(); log != nullptr) log->write_pending();
+    std::unique_lock lock(m_);
+    if (changed_.wait_for(lock, std::chrono::milliseconds{pause.count},
+                          [this] { return is_stopping_; })) {
+      return;
+    }
+  }
+}
+
+// Works a quarter of the time, for it competes with those who are served.
+void Background::warm_up() {
+  keyspace::Warmer warmer(parts_.keyspace, parts_.clock);
+  for (;;) {
+    const Micros begin = parts_.clock.monotonic();
+    const Result<bool> has_more = warmer.step();
+    if (!has_more.ok()) {
+      report_("Warming up ends: " + has_more.error().message);
+      return;
+    }
+    if (!has_more.value()) return;
+    const std::chrono::microseconds worked{(parts_.clock.monotonic() - begin).count};
+    std::unique_lock lock(m_);
+    if (changed_.wait_for(lock, 3 * worked, [this] { return is_stopping_; })) return;
   }
 }
 

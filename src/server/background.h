@@ -1,5 +1,6 @@
 // server/background.h — the threads that move data between memory and the store: one takes
-// checkpoints when they are due or asked for.
+// checkpoints when they are due or asked for, one keeps memory within its limit, some load what
+// commands wait for, and one, after a start, brings back what was in memory before.
 #pragma once
 
 #include <condition_variable>
@@ -8,39 +9,49 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "command/statistics.h"
 #include "io/clock.h"
 #include "keyspace/checkpointer.h"
+#include "keyspace/keyspace.h"
+#include "keyspace/loader.h"
 
 namespace diskdb::server {
 
-/// Threads: thread-safe. Owns one thread, from start() to stop().
+/// Threads: thread-safe. Owns threads from start() to stop().
 class Background {
  public:
-  /// `report` gets a line for each checkpoint that failed. Borrows everything for its life.
-  Background(keyspace::Checkpointer& checkpointer, command::Statistics& statistics,
-             io::Clock& clock, std::function<void(const std::string&)> report);
+  /// What it works with. `checkpointer` and `loader` are null for the memory engine.
+  struct Parts {
+    keyspace::Keyspace& keyspace;
+    keyspace::Checkpointer* checkpointer;
+    keyspace::Loader* loader;
+    command::Statistics& statistics;
+    io::Clock& clock;
+  };
+  /// `report` gets a line for each checkpoint that failed. Borrows the parts for its life.
+  Background(const Parts& parts, std::function<void(const std::string&)> report);
   /// As stop().
   ~Background() { stop(); }
 
   void start();
-  /// Waits for a checkpoint under way.
+  /// Waits for a checkpoint under way; loads still asked for fail.
   void stop();
 
   enum class Asked : std::uint8_t { kStarted, kQueued, kRefused };
   /// A checkpoint of all that has changed by now. While one is running it is queued behind that if
-  /// `may_queue`, else refused.
+  /// `may_queue`, else refused. Requires: there is a checkpointer.
   Asked ask(bool may_queue);
   /// Asks, and waits until it is in the store. Errors: as the checkpoint's.
   Status ask_and_wait();
 
  private:
-  void run();
+  void take_checkpoints();
+  void keep_memory();
+  void warm_up();
 
-  keyspace::Checkpointer& checkpointer_;
-  command::Statistics& statistics_;
-  io::Clock& clock_;
+  Parts parts_;
   std::function<void(const std::string&)> report_;
 
   std::mutex m_;
@@ -52,7 +63,7 @@ class Background {
   Status last_;  ///< how the last one ended
   Micros retry_at_{};
   bool is_stopping_ = false;
-  std::thread thread_;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace diskdb::server

@@ -16,17 +16,22 @@
 #include <forward_list>
 #include <thread>
 
+#include "command/memory_settings.h"
 #include "command/string_commands.h"
 #include "io/random.h"
 #include "keyspace/access.h"
+#include "keyspace/evictor.h"
 #include "resp/words.h"
 #include "server/config_rewrite.h"
 #include "server/cron.h"
+#include "server/memory.h"
 #include "server/replayer.h"
 
 namespace diskdb::server {
 namespace {
 
+constexpr Micros kRoomWork{1000};
+constexpr std::uint64_t kAdmittedShare = 8;    ///< of the memory limit, for what is being loaded
 constexpr std::uint64_t kOwnDescriptors = 64;  // besides those of clients
 
 Error system_error(const std::string& doing) {
@@ -80,6 +85,7 @@ Server::~Server() {
 }
 
 Status Server::start() {
+  configure_allocator();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);
   sigset_t ending;
@@ -106,15 +112,18 @@ Status Server::start() {
     TRY(recover());
   } else {
     keyspace_ = std::make_unique<keyspace::Keyspace>(keyspace_options_, nullptr);
+    command::follow_memory_settings(config_, keyspace_->budget, default_memory_limit());
   }
   services_ = std::make_unique<command::Services>(services_with(*keyspace_));
   follow_settings();
-  if (checkpointer_ != nullptr) {
-    background_ = std::make_unique<Background>(
-        *checkpointer_, statistics_, clock_,
-        [this](const std::string& line) { server_log_.warning(line); });
-    background_->start();
-  }
+  background_ =
+      std::make_unique<Background>(Background::Parts{.keyspace = *keyspace_,
+                                                     .checkpointer = checkpointer_.get(),
+                                                     .loader = loader_.get(),
+                                                     .statistics = statistics_,
+                                                     .clock = clock_},
+                                   [this](const std::string& line) { server_log_.warning(line); });
+  background_->start();
   TRY(listen());
   server_log_.notice("Ready to accept connections");
   return {};
@@ -130,7 +139,8 @@ command::Services Server::services_with(keyspace::Keyspace& keyspace) {
           .statistics = statistics_,
           .lifecycle = *this,
           .facts = facts_,
-          .checkpointer = checkpointer_.get()};
+          .checkpointer = checkpointer_.get(),
+          .loader = loader_.get()};
 }
 
 // Clients must not be more than descriptors: a connection that cannot be accepted is worse than a
@@ -200,6 +210,7 @@ Status Server::recover() {
   };
   store::Options store_options;
   store_options.folder = config_.text("dir") + "/store";
+  store_options.block_cache_bytes = keyspace::block_cache_bytes(memory_limit());
   store_options.compresses = config_.text("compression") != "none";
   TRY_LET(store_, store::Store::open(disk_, store_options));
   TRY_LET(const std::optional<store::Marker> marker, store_->marker());
@@ -226,10 +237,13 @@ Status Server::recover() {
     checkpointer_->start_from(*marker);
   }
   checkpointer_->set(checkpoint_settings());
-  // A log that holds more than memory may: what it has changed moves on into the store.
-  const auto pause = [this](const log::Position& position) -> Status {
-    if (!checkpointer_->is_due(0)) return {};
-    return checkpointer_->run(position);
+  command::follow_memory_settings(config_, keyspace_->budget, default_memory_limit());
+  // The log may hold more than memory: what it has changed moves on into the store.
+  keyspace::Evictor evictor(*keyspace_, clock_);
+  const auto pause = [&](const log::Position& position) -> Status {
+    if (checkpointer_->is_due(0)) TRY(checkpointer_->run(position));
+    while (evictor.step(kRoomWork) == keyspace::Evictor::Room::kMore) continue;
+    return {};
   };
   const auto open = [&](log::Replay& replay) -> Status {
     TRY_LET(log_, log::Log::open(disk_, clock_, std::move(options), replay));
@@ -237,6 +251,7 @@ Status Server::recover() {
   };
   TRY(replay_into(*keyspace_, marker, open, pause));
   keyspace_->attach_log(*log_);
+  loader_ = std::make_unique<keyspace::Loader>(*keyspace_, clock_);
   return {};
 }
 
@@ -291,19 +306,32 @@ command::Lifecycle::CheckpointStart Server::start_checkpoint(bool may_queue) {
 
 Status Server::checkpoint() { return background_->ask_and_wait(); }
 
+// Without a setting: the disk engine always has a limit, since what does not fit is in the store.
+std::uint64_t Server::default_memory_limit() const {
+  return facts_.engine == "disk" ? available_memory() / 2 : 0;
+}
+
+std::uint64_t Server::memory_limit() const {
+  const auto limit = static_cast<std::uint64_t>(config_.number("maxmemory"));
+  return limit > 0 ? limit : default_memory_limit();
+}
+
 keyspace::CheckpointSettings Server::checkpoint_settings() const {
   keyspace::CheckpointSettings settings;
   settings.log_factor = static_cast<std::uint64_t>(config_.number("checkpoint-log-factor"));
   settings.log_bytes_min = static_cast<std::uint64_t>(config_.number("checkpoint-log-min"));
   settings.replay_time = Millis{config_.number("checkpoint-replay-time")};
   settings.interval = Millis{config_.number("checkpoint-interval")};
-  const std::int64_t memory = config_.number("maxmemory");
-  constexpr std::int64_t kDirtyBytesMin = 4 << 20;
-  settings.dirty_bytes_max = static_cast<std::uint64_t>(std::max(memory / 2, kDirtyBytesMin));
+  settings.dirty_bytes_max = keyspace::dirty_bytes_max(memory_limit());
   return settings;
 }
 
 void Server::follow_settings() {
+  const auto follow_limit = [this] {
+    if (loader_ != nullptr) loader_->admission().set_budget(memory_limit() / kAdmittedShare);
+  };
+  config_.observe("maxmemory", follow_limit);
+  follow_limit();
   if (log_ != nullptr) {
     const auto follow = [this] {
       log_->set_fsync(static_cast<log::Fsync>(config_.number("fsync")),
@@ -378,7 +406,7 @@ Status Server::run() {
                                     signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"));
   }
   network_->stop();
-  if (background_ != nullptr) background_->stop();
+  background_->stop();
   if (checkpointer_ != nullptr && checkpointer_->has_changes() &&
       !skips_last_checkpoint_.load(std::memory_order_relaxed)) {
     server_log_.notice("Taking a last checkpoint.");

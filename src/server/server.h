@@ -59,6 +59,8 @@ class Server final : public command::Lifecycle {
   Status listen();
   void raise_descriptor_limit();
   void follow_settings();
+  std::uint64_t default_memory_limit() const;
+  std::uint64_t memory_limit() const;
   keyspace::CheckpointSettings checkpoint_settings() const;
   void write_pid_file();
   command::Services services_with(keyspace::Keyspace& keyspace);
@@ -80,8 +82,9 @@ class Server final : public command::Lifecycle {
   std::unique_ptr<store::Store> store_;  ///< likewise
   std::unique_ptr<keyspace::Keyspace> keyspace_;
   std::unique_ptr<keyspace::Checkpointer> checkpointer_;  ///< likewise
+  std::unique_ptr<keyspace::Loader> loader_;              ///< likewise
   std::unique_ptr<command::Services> services_;
-  std::unique_ptr<Background> background_;  ///< likewise
+  std::unique_ptr<Background> background_;
   std::unique_ptr<net::Network> network_;
   std::string pid_file_;
 };
