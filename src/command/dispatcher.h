@@ -34,9 +34,9 @@ namespace diskdb::command {
 /// Invariant: between calls nothing is held.
 class Dispatcher {
  public:
-  /// Borrows `services` for its life.
-  explicit Dispatcher(Services& services)
-      : services_(services), access_(services.keyspace), random_(io::entropy()) {}
+  /// Borrows `services` for its life. `seed`: of what commands leave to chance.
+  explicit Dispatcher(Services& services, std::uint64_t seed = io::entropy())
+      : services_(services), access_(services.keyspace), random_(seed) {}
 
   struct Progress {
     std::size_t done = 0;    ///< requests that have their reply

@@ -214,9 +214,10 @@ class FakeStore final : public store::Store {
   bool needs_reopen_ = false;
 };
 
-/// Hands everything on to another store, and calls a hook wherever a checkpoint holds no lock:
-/// between any two entries it writes, and around the steps at its end. What the hook does happens
-/// in the midst of the checkpoint, at a place that repeats.
+/// Hands everything on to another store, and calls a hook wherever nobody ought to hold a lock:
+/// between any two entries that a checkpoint writes, around the steps at its end, and around reads
+/// of several keys. What the hook does happens in the midst of the checkpoint, of a load or of a
+/// walk over keys, at a place that repeats. A walk may hold shards, however: the hook must look.
 ///
 /// Threads: as the other store's.
 class HookedStore final : public store::Store {
@@ -229,10 +230,16 @@ class HookedStore final : public store::Store {
   }
   Status get_many(const std::vector<Bytes>& keys,
                   const std::function<void(std::size_t, Bytes)>& visit) override {
-    return inner_->get_many(keys, visit);
+    hook_();
+    const Status status = inner_->get_many(keys, visit);
+    hook_();
+    return status;
   }
   Status scan(Bytes from, Bytes to, const std::function<bool(Bytes, Bytes)>& visit) override {
-    return inner_->scan(from, to, visit);
+    hook_();
+    const Status status = inner_->scan(from, to, visit);
+    hook_();
+    return status;
   }
   Result<std::optional<store::Marker>> marker() override { return inner_->marker(); }
   Result<std::unique_ptr<store::CheckpointFiles>> begin_files() override {

@@ -228,7 +228,7 @@ class RandomCommands {
     }
   }
   Words other() {
-    switch (random_.below(options_.scans ? 9 : 6)) {
+    switch (random_.below(6)) {
       case 0:
         return {"SELECT", any_db()};
       case 1:
@@ -239,14 +239,8 @@ class RandomCommands {
         return {"SETEX", key(), seconds(), value()};
       case 4:
         return {"SETNX", key(), value()};
-      case 5:
-        return {"BITCOUNT", key()};
-      case 6:
-        return {"SCAN", "0", "COUNT", std::to_string(1 + random_.below(20))};
-      case 7:
-        return {"KEYS", one_of({"*", "key:1*", "nothing"})};
       default:
-        return {"RANDOMKEY"};
+        return {"BITCOUNT", key()};
     }
   }
   Words flush() {

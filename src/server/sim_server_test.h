@@ -21,7 +21,9 @@
 #include "io/clock.h"
 #include "io/sim_disk.h"
 #include "keyspace/checkpointer.h"
+#include "keyspace/cold_expiry.h"
 #include "keyspace/keyspace.h"
+#include "keyspace/loader.h"
 #include "log/log.h"
 #include "resp/output.h"
 #include "server/replayer.h"
@@ -41,6 +43,8 @@ class SimServer final : private command::Lifecycle {
     log::Fsync fsync = log::Fsync::kEverysec;
     std::uint64_t segment_bytes = 64_KiB;
     std::uint64_t seed = 1;  ///< of the log's salts
+    bool has_loader = true;  ///< else cold keys are loaded in place
+    std::uint64_t admission_bytes = keyspace::Admission::kBudgetDefault;
   };
 
   /// The memory engine.
@@ -64,42 +68,101 @@ class SimServer final : private command::Lifecycle {
     return {};
   }
 
-  /// Runs `requests` as one group on database `db`, at the instant `now`. Returns each one's reply.
-  std::vector<std::string> run(std::span<const Words> requests, std::uint32_t db, Millis now) {
-    session_->db = db;
-    std::vector<std::vector<Bytes>> views;
-    std::vector<std::string> raws;
-    std::vector<resp::Request> group;
-    for (const Words& words : requests) {
-      views.emplace_back(words.begin(), words.end());
-      std::string& raw = raws.emplace_back("*" + std::to_string(words.size()) + "\r\n");
-      for (const std::string& word : words) {
-        raw.append("$").append(std::to_string(word.size())).append("\r\n");
-        raw.append(word).append("\r\n");
+  /// A connection, with a dispatcher of its own as if it had a thread to itself: its commands may
+  /// run in the midst of another's.
+  class Client final : public command::Session {
+   public:
+    /// Borrows `server` for its life.
+    explicit Client(SimServer& server) : dispatcher_(*server.services_, server.options_.seed) {}
+    ~Client() override { unpark(); }
+
+    void wake() override { is_awake_ = true; }
+
+    /// Sends requests. Requires: is_idle().
+    void send(std::vector<Words> requests) {
+      ASSERT(is_idle());
+      requests_ = std::move(requests);
+      views_.clear();
+      raws_.clear();
+      group_.clear();
+      for (const Words& words : requests_) {
+        views_.emplace_back(words.begin(), words.end());
+        std::string& raw = raws_.emplace_back("*" + std::to_string(words.size()) + "\r\n");
+        for (const std::string& word : words) {
+          raw.append("$").append(std::to_string(word.size())).append("\r\n");
+          raw.append(word).append("\r\n");
+        }
       }
+      for (std::size_t i = 0; i < requests_.size(); ++i) group_.push_back({views_[i], raws_[i]});
+      done_count_ = 0;
     }
-    for (std::size_t i = 0; i < requests.size(); ++i) group.push_back({views[i], raws[i]});
-    resp::StringOutput output;
-    resp::Reply reply(output, session_->dialect);
-    const auto progress = dispatcher_->run(*session_, group, reply, now);
-    ASSERT(progress.done == group.size() && !progress.is_parked);
-    return split(output.view());
+    bool is_idle() const { return done_count_ == requests_.size(); }
+    bool is_parked() const { return is_parked_; }
+    bool may_run() const { return !is_running_ && !is_idle() && (!is_parked_ || is_awake_); }
+    bool is_running() const { return is_running_; }
+
+    struct Done {
+      std::vector<Words> requests;
+      std::vector<std::string> replies;
+    };
+    /// Runs what has been sent, until something has to wait. Returns what was done.
+    Done advance(Millis now) {
+      resp::StringOutput output;
+      resp::Reply reply(output, dialect);
+      is_awake_ = false;
+      is_running_ = true;
+      const auto progress =
+          dispatcher_.run(*this, std::span(group_).subspan(done_count_), reply, now);
+      is_running_ = false;
+      is_parked_ = progress.is_parked;
+      const auto begin = requests_.begin() + static_cast<std::ptrdiff_t>(done_count_);
+      done_count_ += progress.done;
+      Done done{{begin, requests_.begin() + static_cast<std::ptrdiff_t>(done_count_)},
+                split(output.view())};
+      ASSERT(done.replies.size() == done.requests.size());
+      return done;
+    }
+
+   private:
+    command::Dispatcher dispatcher_;
+    std::vector<Words> requests_;
+    std::vector<std::vector<Bytes>> views_;
+    std::vector<std::string> raws_;
+    std::vector<resp::Request> group_;
+    std::size_t done_count_ = 0;
+    bool is_parked_ = false;
+    bool is_awake_ = false;
+    bool is_running_ = false;
+  };
+
+  /// Runs `requests` on a connection of the server's own, on database `db`. Returns the replies.
+  /// Requires: nothing has to wait: the memory engine.
+  std::vector<std::string> run(const std::vector<Words>& requests, std::uint32_t db, Millis now) {
+    if (own_ == nullptr) own_ = std::make_unique<Client>(*this);
+    own_->db = db;
+    own_->send(requests);
+    auto done = own_->advance(now);
+    ASSERT(own_->is_idle());
+    return std::move(done.replies);
   }
-  std::uint32_t db() const { return session_->db; }
+
+  /// The database that run() left selected.
+  std::uint32_t own_db() const { return own_->db; }
 
   /// Has something happened that ends the process? Errors: what.
   const Status& death() const { return death_; }
+  /// Was it the store, read in the midst of a command?
+  bool is_unreadable() const { return is_unreadable_; }
 
   keyspace::Keyspace& keyspace() { return *keyspace_; }
   store::Store& store() { return *store_; }
   log::Log& log() { return *log_; }
   keyspace::Checkpointer& checkpointer() { return *checkpointer_; }
+  /// Null if cold keys are loaded in place.
+  keyspace::Loader* loader() { return loader_.get(); }
+  keyspace::ColdExpiry& cold_expiry() { return *cold_expiry_; }
 
  private:
-  struct SimSession final : command::Session {
-    void wake() override {}
-  };
-
   SimServer(const Options& options, io::Clock& clock, io::SimDisk* disk)
       : options_(options), clock_(clock), disk_(disk) {}
 
@@ -125,7 +188,10 @@ class SimServer final : private command::Lifecycle {
       options.checkpoint = marker->offset;
     }
     keyspace_ = std::make_unique<keyspace::Keyspace>(options_.keyspace, nullptr, store_.get());
-    keyspace_->on_unreadable = [this](const Status& status) { die(status); };
+    keyspace_->on_unreadable = [this](const Status& status) {
+      is_unreadable_ = is_unreadable_ || death_.ok();
+      die(status);
+    };
     checkpointer_ = std::make_unique<keyspace::Checkpointer>(*keyspace_, clock_);
     if (marker) {
       keyspace_->restore(*marker);
@@ -155,12 +221,19 @@ class SimServer final : private command::Lifecycle {
             .config = config_,
             .statistics = statistics_,
             .lifecycle = *this,
-            .facts = facts_};
+            .facts = facts_,
+            .checkpointer = checkpointer_.get(),
+            .loader = loader_.get()};
   }
   void serve() {
+    if (keyspace_->store() != nullptr) {
+      if (options_.has_loader) {
+        loader_ = std::make_unique<keyspace::Loader>(*keyspace_, clock_);
+        loader_->admission().set_budget(options_.admission_bytes);
+      }
+      cold_expiry_ = std::make_unique<keyspace::ColdExpiry>(*keyspace_, clock_);
+    }
     services_ = std::make_unique<command::Services>(services_with());
-    dispatcher_ = std::make_unique<command::Dispatcher>(*services_);
-    session_ = std::make_unique<SimSession>();
   }
 
   /// One reply after the other, of RESP2.
@@ -199,11 +272,14 @@ class SimServer final : private command::Lifecycle {
   io::Clock& clock_;
   io::SimDisk* disk_;
   Status death_;
+  bool is_unreadable_ = false;
   std::function<bool()> checkpoints_in_replay_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<keyspace::Keyspace> keyspace_;
   std::unique_ptr<keyspace::Checkpointer> checkpointer_;
   std::unique_ptr<log::Log> log_;
+  std::unique_ptr<keyspace::Loader> loader_;
+  std::unique_ptr<keyspace::ColdExpiry> cold_expiry_;
   std::vector<std::span<const command::Row>> families_ = command::all_families();
   command::CommandTable table_{families_};
   command::ClientRegistry clients_;
@@ -211,8 +287,7 @@ class SimServer final : private command::Lifecycle {
   command::Statistics statistics_{table_.rows().size()};
   command::ServerFacts facts_;
   std::unique_ptr<command::Services> services_;
-  std::unique_ptr<command::Dispatcher> dispatcher_;
-  std::unique_ptr<SimSession> session_;
+  std::unique_ptr<Client> own_;
 };
 
 }  // namespace diskdb::server
