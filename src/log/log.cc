@@ -52,15 +52,15 @@ Result<std::deque<std::shared_ptr<SegmentFile>>> retire_superseded(io::Disk& dis
   return kept;
 }
 
-// What was written and not synced is there now; whoever takes a checkpoint while it is replayed
-// must find it there after a power loss too.
-Status sync_unattested(io::Disk& disk, const Scan& found) {
-  for (const FoundSegment& segment : found.segments) {
-    if (!segment.is_part || segment.end <= found.attested) continue;
-    TRY_LET(const auto file, disk.open(segment.path, io::OpenMode::kWrite));
-    TRY(file->sync());
-  }
-  return {};
+/// The begin of the first batch that nobody vouches for whole.
+Result<Offset> first_unattested(io::Disk& disk, const Scan& found) {
+  Offset first = found.end;
+  const auto visit = [&](const FoundSegment&, const Batch& batch) -> Status {
+    if (batch.header.end() > found.attested) first = std::min(first, batch.header.offset);
+    return Status::okay();
+  };
+  if (found.attested < found.end) TRY(for_each_batch(disk, found, found.attested, visit));
+  return first;
 }
 
 }  // namespace
@@ -75,14 +75,16 @@ Result<std::unique_ptr<Log>> Log::open(io::Disk& disk, io::Clock& clock, Options
   TRY_LET(auto folder_lock, disk.lock(path_in(options.folder, kLockName)));
   TRY_LET(const Scan found, scan(disk, options.folder, options.checkpoint));
   if (found.damage.has_value()) return corruption(*found.damage, options.folder, found.attested);
-  TRY(sync_unattested(disk, found));
-  TRY_LET(const Replayed replayed, replay_from(disk, found, options.checkpoint, replay));
-
   io::Random random(options.seed != 0 ? options.seed ^ found.next_sequence() : io::entropy());
-  TRY_LET(const CopyPlan plan, plan_copy(disk, found, replayed.copy_from));
+  TRY_LET(const Offset copy_from, first_unattested(disk, found));
+  TRY_LET(const CopyPlan plan, plan_copy(disk, found, copy_from));
   TRY_LET(NewSegment current,
           copy_into_new_segment(disk, options.folder, options.segment_bytes, found, plan,
                                 {.salt = random.next() | 1U, .wall = clock.wall()}));
+  // What was written and not synced survives a power loss only now; syncing it where it lies would
+  // prove nothing after a sync that failed. Whoever takes a checkpoint while it is replayed vouches
+  // for it, so it is replayed not before.
+  TRY_LET(const std::uint64_t replayed_bytes, replay_from(disk, found, options.checkpoint, replay));
   TRY(remove_leftovers(disk, options));
   TRY_LET(auto segments, retire_superseded(disk, found, plan));
   segments.push_back(std::move(current.file));
@@ -92,7 +94,7 @@ Result<std::unique_ptr<Log>> Log::open(io::Disk& disk, io::Clock& clock, Options
               .position = current.used_bytes,
               .end = found.end,
               .next_sequence = found.next_sequence() + 1,
-              .replayed_bytes = replayed.bytes,
+              .replayed_bytes = replayed_bytes,
               .cut_bytes = found.cut_bytes};
   auto log =
       std::make_unique<SegmentedLog>(disk, clock, std::move(options), random, std::move(start));

@@ -256,20 +256,18 @@ Status for_each_batch(io::Disk& disk, const Scan& scan, Offset from,
   return Status::okay();
 }
 
-Result<Replayed> replay_from(io::Disk& disk, const Scan& found, Offset checkpoint, Replay& replay) {
-  Replayed replayed{.copy_from = found.end, .bytes = 0};
+Result<std::uint64_t> replay_from(io::Disk& disk, const Scan& found, Offset checkpoint,
+                                  Replay& replay) {
+  std::uint64_t bytes = 0;
   const auto visit = [&](const FoundSegment&, const Batch& batch) -> Status {
-    if (batch.header.end() > found.attested) {
-      replayed.copy_from = std::min(replayed.copy_from, batch.header.offset);
-    }
     if (batch.header.end() <= checkpoint || batch.payload.empty()) return Status::okay();
     const std::uint64_t known = checkpoint - std::min(checkpoint, batch.header.offset);
     const Bytes payload = batch.payload.substr(known);
-    replayed.bytes += payload.size();
+    bytes += payload.size();
     return replay.replay(payload, batch.header.offset + known);
   };
   TRY(for_each_batch(disk, found, checkpoint, visit));
-  return replayed;
+  return bytes;
 }
 
 std::string path_in(const std::string& folder, const std::string& name) {

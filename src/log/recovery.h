@@ -71,13 +71,10 @@ Error corruption(const Damage& damage, const std::string& folder, Offset atteste
 Status for_each_batch(io::Disk& disk, const Scan& scan, Offset from,
                       const std::function<Status(const FoundSegment&, const Batch&)>& visit);
 
-/// What replay found out on its way.
-struct Replayed {
-  Offset copy_from = 0;  ///< begin of the first batch that nobody vouches for whole
-  std::uint64_t bytes = 0;
-};
-/// Hands the payload from `checkpoint` on, which may lie inside a batch, to `replay`.
-Result<Replayed> replay_from(io::Disk& disk, const Scan& found, Offset checkpoint, Replay& replay);
+/// Hands the payload from `checkpoint` on, which may lie inside a batch, to `replay`. Returns its
+/// bytes.
+Result<std::uint64_t> replay_from(io::Disk& disk, const Scan& found, Offset checkpoint,
+                                  Replay& replay);
 
 std::string path_in(const std::string& folder, const std::string& name);
 
