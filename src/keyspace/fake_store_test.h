@@ -34,10 +34,12 @@ struct FakeStates {
 /// Threads: one at a time.
 class FakeStore final : public store::Store {
  public:
-  /// Borrows both for its life.
+  /// Of so many ingests in a hundred it says that they failed, though they happened. Borrows disk
+  /// and states for its life.
   static Result<std::unique_ptr<Store>> open(io::SimDisk& disk, FakeStates& states,
-                                             std::uint64_t seed) {
+                                             std::uint64_t seed, std::uint64_t doubt_percent = 0) {
     auto store = std::unique_ptr<FakeStore>(new FakeStore(disk, states, seed));
+    store->doubt_percent_ = doubt_percent;
     TRY(disk.make_folder(kFolder));
     TRY(store->open_current());
     return std::unique_ptr<Store>(std::move(store));
@@ -91,6 +93,7 @@ class FakeStore final : public store::Store {
     needs_reopen_ = true;
     TRY(make_current(states_.all.size() - 1));
     current_ = states_.all.size() - 1;
+    if (random_.chance_percent(doubt_percent_)) return {Code::kIo, "nobody knows"};
     needs_reopen_ = false;
     return {};
   }
@@ -212,6 +215,7 @@ class FakeStore final : public store::Store {
   io::Random random_;
   std::size_t current_ = kNone;
   bool needs_reopen_ = false;
+  std::uint64_t doubt_percent_ = 0;
 };
 
 /// Hands everything on to another store, and calls a hook wherever nobody ought to hold a lock:
