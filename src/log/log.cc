@@ -52,17 +52,6 @@ Result<std::deque<std::shared_ptr<SegmentFile>>> retire_superseded(io::Disk& dis
   return kept;
 }
 
-/// The begin of the first batch that nobody vouches for whole.
-Result<Offset> first_unattested(io::Disk& disk, const Scan& found) {
-  Offset first = found.end;
-  const auto visit = [&](const FoundSegment&, const Batch& batch) -> Status {
-    if (batch.header.end() > found.attested) first = std::min(first, batch.header.offset);
-    return Status::okay();
-  };
-  if (found.attested < found.end) TRY(for_each_batch(disk, found, found.attested, visit));
-  return first;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Log>> Log::open(io::Disk& disk, io::Clock& clock, Options options,
@@ -76,15 +65,16 @@ Result<std::unique_ptr<Log>> Log::open(io::Disk& disk, io::Clock& clock, Options
   TRY_LET(const Scan found, scan(disk, options.folder, options.checkpoint));
   if (found.damage.has_value()) return corruption(*found.damage, options.folder, found.attested);
   io::Random random(options.seed != 0 ? options.seed ^ found.next_sequence() : io::entropy());
-  TRY_LET(const Offset copy_from, first_unattested(disk, found));
-  TRY_LET(const CopyPlan plan, plan_copy(disk, found, copy_from));
+  const CopyPlan plan = plan_copy(found, found.first_unattested());
   TRY_LET(NewSegment current,
           copy_into_new_segment(disk, options.folder, options.segment_bytes, found, plan,
                                 {.salt = random.next() | 1U, .wall = clock.wall()}));
   // What was written and not synced survives a power loss only now; syncing it where it lies would
   // prove nothing after a sync that failed. Whoever takes a checkpoint while it is replayed vouches
   // for it, so it is replayed not before.
-  TRY_LET(const std::uint64_t replayed_bytes, replay_from(disk, found, options.checkpoint, replay));
+  const ReadAhead reads_ahead = options.start_syncer_thread ? ReadAhead::kYes : ReadAhead::kNo;
+  TRY_LET(const std::uint64_t replayed_bytes,
+          replay_from(disk, found, options.checkpoint, replay, reads_ahead));
   TRY(remove_leftovers(disk, options));
   TRY_LET(auto segments, retire_superseded(disk, found, plan));
   segments.push_back(std::move(current.file));

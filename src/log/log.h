@@ -62,7 +62,8 @@ struct Options {
   std::function<void(const Status&)> on_fatal;
   /// Of the segments' salts; 0: from the kernel. Tests give a number, to be repeatable.
   std::uint64_t seed = 0;
-  /// Tests drive the syncer by sync_step() instead of a thread.
+  /// Tests drive the syncer by sync_step() instead of a thread; then recovery reads without a
+  /// thread of its own too, so that its calls come in one order.
   bool start_syncer_thread = true;
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "log/read_ahead.h"
+
 namespace diskdb::log {
 namespace {
 
@@ -119,6 +121,10 @@ class Scanner {
       }
       is_part = true;
       ++scan_.batch_count;
+      scan_.unattested.push_back({.segment = index,
+                                  .position = position,
+                                  .offset = batch->header.offset,
+                                  .payload_bytes = batch->payload.size()});
       vouch(batch->header.attested, segment.limit);
       scan_.end = segment.end = batch->header.end();
       segment.used_bytes = reader.position();
@@ -136,6 +142,11 @@ class Scanner {
   /// Evidence of a superseded stretch says nothing beyond where it was superseded.
   void vouch(Offset attested, Offset limit) {
     scan_.attested = std::max(scan_.attested, std::min(attested, limit));
+    std::deque<UnattestedBatch>& batches = scan_.unattested;
+    while (!batches.empty() &&
+           batches.front().offset + batches.front().payload_bytes <= scan_.attested) {
+      batches.pop_front();
+    }
   }
 
   /// Looks behind the place where the log stops for batches that vouch for what should be there.
@@ -257,7 +268,7 @@ Status for_each_batch(io::Disk& disk, const Scan& scan, Offset from,
 }
 
 Result<std::uint64_t> replay_from(io::Disk& disk, const Scan& found, Offset checkpoint,
-                                  Replay& replay) {
+                                  Replay& replay, ReadAhead reads_ahead) {
   std::uint64_t bytes = 0;
   const auto visit = [&](const FoundSegment&, const Batch& batch) -> Status {
     if (batch.header.end() <= checkpoint || batch.payload.empty()) return Status::okay();
@@ -266,7 +277,11 @@ Result<std::uint64_t> replay_from(io::Disk& disk, const Scan& found, Offset chec
     bytes += payload.size();
     return replay.replay(payload, batch.header.offset + known);
   };
-  TRY(for_each_batch(disk, found, checkpoint, visit));
+  if (reads_ahead == ReadAhead::kYes) {
+    TRY(for_each_batch_ahead(disk, found, checkpoint, visit));
+  } else {
+    TRY(for_each_batch(disk, found, checkpoint, visit));
+  }
   return bytes;
 }
 

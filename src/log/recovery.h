@@ -10,6 +10,7 @@
 // judged again by weaker evidence.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -45,6 +46,14 @@ struct Damage {
   std::string reason;
 };
 
+/// A batch that nobody vouches for whole.
+struct UnattestedBatch {
+  std::size_t segment = 0;     ///< its index in Scan::segments
+  std::uint64_t position = 0;  ///< in that segment's file
+  Offset offset = 0;
+  std::uint64_t payload_bytes = 0;
+};
+
 struct Scan {
   std::vector<FoundSegment> segments;  ///< by sequence
   Offset begin = 0;
@@ -52,10 +61,14 @@ struct Scan {
   Offset attested = 0;          ///< the highest offset vouched for by anyone, at most kOffsetMax
   std::uint64_t cut_bytes = 0;  ///< payload that was announced or found behind `end`
   std::uint64_t batch_count = 0;
+  /// Those of the log that end above `attested`, in order.
+  std::deque<UnattestedBatch> unattested;
   /// Set when bytes below an attested offset are bad.
   std::optional<Damage> damage;
 
   std::uint64_t next_sequence() const;
+  /// The begin of the first batch that nobody vouches for whole; `end` if there is none.
+  Offset first_unattested() const { return unattested.empty() ? end : unattested.front().offset; }
 };
 
 /// Reads everything once. `checkpoint`: what lies below is not needed, and was vouched for; without
@@ -71,10 +84,12 @@ Error corruption(const Damage& damage, const std::string& folder, Offset atteste
 Status for_each_batch(io::Disk& disk, const Scan& scan, Offset from,
                       const std::function<Status(const FoundSegment&, const Batch&)>& visit);
 
+/// May the batches be read on a thread of their own, ahead of their replay?
+enum class ReadAhead : bool { kNo, kYes };
 /// Hands the payload from `checkpoint` on, which may lie inside a batch, to `replay`. Returns its
 /// bytes.
 Result<std::uint64_t> replay_from(io::Disk& disk, const Scan& found, Offset checkpoint,
-                                  Replay& replay);
+                                  Replay& replay, ReadAhead reads_ahead);
 
 std::string path_in(const std::string& folder, const std::string& name);
 

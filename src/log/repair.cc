@@ -80,7 +80,7 @@ Result<CheckReport> repair(io::Disk& disk, const std::string& folder) {
   // First save what is going to be cut, then let a new segment's header say that the log ends here,
   // which is the repair; only then take the cut parts away. Stopped anywhere in between, it can be
   // done again.
-  TRY_LET(const CopyPlan plan, plan_copy(disk, found, found.end));
+  const CopyPlan plan = plan_copy(found, found.end);
   if (!plan.last_path.empty()) {
     const std::string saved =
         plan.last_path + "." + std::to_string(plan.last_used_bytes) + kCutSuffix;

@@ -34,7 +34,7 @@ class BatchWriter {
 
 }  // namespace
 
-Result<CopyPlan> plan_copy(io::Disk& disk, const Scan& found, Offset from) {
+CopyPlan plan_copy(const Scan& found, Offset from) {
   CopyPlan plan{.from = from, .file_bytes = 0, .last_path = {}, .last_used_bytes = 0};
   for (const FoundSegment& segment : found.segments) {
     if (!segment.is_part || segment.begin >= from) continue;
@@ -42,14 +42,13 @@ Result<CopyPlan> plan_copy(io::Disk& disk, const Scan& found, Offset from) {
     plan.last_used_bytes = segment.used_bytes;
   }
   bool is_first = true;
-  const auto visit = [&](const FoundSegment& segment, const Batch& batch) -> Status {
-    if (batch.header.offset < from || batch.payload.empty()) return Status::okay();
-    if (is_first && segment.path == plan.last_path) plan.last_used_bytes = batch.position;
+  for (const UnattestedBatch& batch : found.unattested) {
+    if (batch.offset < from || batch.payload_bytes == 0) continue;
+    const bool is_in_last = found.segments[batch.segment].path == plan.last_path;
+    if (is_first && is_in_last) plan.last_used_bytes = batch.position;
     is_first = false;
-    plan.file_bytes += kBatchHeaderBytes + batch.payload.size();
-    return Status::okay();
-  };
-  if (from < found.end) TRY(for_each_batch(disk, found, from, visit));
+    plan.file_bytes += kBatchHeaderBytes + batch.payload_bytes;
+  }
   return plan;
 }
 

@@ -19,7 +19,8 @@ struct CopyPlan {
   std::string last_path;         ///< the segment that keeps what lies right below `from`, if any
   std::uint64_t last_used_bytes = 0;  ///< of it
 };
-Result<CopyPlan> plan_copy(io::Disk& disk, const Scan& found, Offset from);
+/// Requires: nobody vouches for what lies at or above `from`.
+CopyPlan plan_copy(const Scan& found, Offset from);
 
 struct NewSegment {
   std::shared_ptr<SegmentFile> file;

@@ -512,7 +512,7 @@ Status SegmentedLog::read(Offset from, Replay& replay) {
   TRY_LET(const Scan found, scan(disk_, options_.folder, from));
   if (found.damage.has_value()) return corruption(*found.damage, options_.folder, found.attested);
   ASSERT(found.end == written());
-  TRY(replay_from(disk_, found, from, replay));
+  TRY(replay_from(disk_, found, from, replay, ReadAhead::kNo));
   return Status::okay();
 }
 
