@@ -32,9 +32,9 @@ def wait_until_empty(connection, seconds):
 
 
 def wait_for_memory(connection, bound):
-    """used_memory once it is at most `bound`, or what it is after some seconds: freeing may lag behind."""
+    """What is in use once it is at most `bound`, or what it is after some seconds: freeing may lag behind."""
     for _ in range(100):
-        used = watch.info(connection)["used_memory"]
+        used = watch.used_memory(watch.info(connection))
         if used <= bound:
             break
         time.sleep(0.1)
@@ -50,7 +50,7 @@ def check_queue(arguments, kind, report):
         connection.call("SET", "stays", "x")
         report.check(watch.checkpoint(connection), f"{kind}: a checkpoint of the empty server succeeds")
         connection.call("DEL", "stays")
-        used_before, disk_before = watch.info(connection)["used_memory"], watch.folder_bytes(server.folder)
+        used_before, disk_before = watch.used_memory(watch.info(connection)), watch.folder_bytes(server.folder)
         completed_before = watch.info(connection).get(watch.COMPLETED, 0)
         run = watch.OpenLoop(server.port, "--queue", kind, "--keys", arguments.keys, "--value-bytes", arguments.value_bytes,
                              "--window", arguments.window, "--connections", arguments.connections, "--depth", 100,
@@ -70,6 +70,7 @@ def check_queue(arguments, kind, report):
         report.check(seconds is not None, f"{kind}: DBSIZE is 0" + ("" if not seconds else f" after {seconds:.1f} s"),
                      f"{connection.call('DBSIZE')} keys are left")
         report.check(watch.checkpoint(connection), f"{kind}: the last checkpoint succeeds")
+        watch.wait_until_compacted(connection)
         watch.wait_until_idle(server)
         bound = used_before + arguments.memory_left_mb * MB
         used = wait_for_memory(connection, bound)

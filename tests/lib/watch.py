@@ -22,6 +22,8 @@ COLD = "cold_keys"          # a server that has this field has a disk tier
 LOADS = "tier_loads"
 EVICTIONS = "tier_evictions"
 LOG_BYTES = "log_file_bytes"
+BLOCK_CACHE = "store_block_cache_bytes"
+PENDING_COMPACTION = "store_pending_compaction_bytes"
 REDIS_REWRITES = "aof_rewrite_in_progress"
 
 
@@ -54,6 +56,21 @@ def checkpoint(connection, seconds=300):
             return False
         time.sleep(0.02)
     return wait_for_checkpoint(connection, end - time.monotonic()) and info(connection).get(LAST_STATUS, "ok") == "ok"
+
+
+def wait_until_compacted(connection, seconds=120):
+    """Waits until no compaction is due. False if some is after that time."""
+    end = time.monotonic() + seconds
+    while info(connection).get(PENDING_COMPACTION):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def used_memory(fields):
+    """What is in use beside the store's cache, which stays as full as it may be."""
+    return fields["used_memory"] - fields.get(BLOCK_CACHE, 0)
 
 
 def wait_until_idle(server, seconds=120, share=0.05):
