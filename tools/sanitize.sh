@@ -13,7 +13,9 @@ use_system_tools
 # A finding ends the process, so that its test fails.
 export ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1
-export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:suppressions='$root/tools/tsan.suppressions'"
+# The model checker is slow under them; its seeds count elsewhere.
+export DISKDB_TIER_SEEDS=${DISKDB_TIER_SEEDS:-40}
 # The address space randomisation of some kernels leaves no room for the thread sanitizer's shadow.
 fixed_addresses=()
 setarch -R true 2>/dev/null && fixed_addresses=(setarch -R)
