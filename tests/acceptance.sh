@@ -73,7 +73,7 @@ step kill9_tier "the same under maxmemory 16mb, with checkpoints at random" \
 step units "unit tests; among them power loss, each I/O call failing once, torn and reordered tails" unit_tests
 step model "the model checker of both tiers: crashes and failures at any call" model_checker
 step larger "4 GB under maxmemory 512mb: resident set, latency, DBSIZE, SCAN, restart" \
-  bench/larger_than_memory.py $(pick "" "--short --memory-mb 64")
+  bench/larger_than_memory.py $(pick "" "--short --data-mb 512 --memory-mb 192")
 step restart "1 GB of log, in values of 4096 and of 128 bytes" \
   bench/larger_than_memory.py --log-only $(pick "" --short)
 step queue "50 M short-lived keys leave nothing behind" bench/queue_keys.py $(pick "" --short)

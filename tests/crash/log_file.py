@@ -48,7 +48,7 @@ def crc32c(data):
 def read_log(folder):
     """All batches of a sound log in order, and the highest attested offset."""
     batches, attested = [], 0
-    for path in sorted(Path(folder).rglob("*.log")):
+    for path in sorted((Path(folder) / "log").glob("*.log")):
         data = path.read_bytes()
         magic, version, _, salt, _, first, header_attested, _, _, _ = SEGMENT_HEADER.unpack_from(data)
         assert magic == b"DISKDLOG" and version == 1, path

@@ -129,9 +129,12 @@ class Server:
             self.process.wait()
             self._forget()
 
-    def stop(self, seconds=30):
-        """Asks it to end (SIGTERM) and returns its exit code."""
-        self.process.terminate()
+    def stop(self, seconds=30, skips_checkpoint=False):
+        """Asks it to end (SIGTERM, or SHUTDOWN NOSAVE) and returns its exit code."""
+        if skips_checkpoint:
+            self.connect().send("SHUTDOWN", "NOSAVE")
+        else:
+            self.process.terminate()
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
