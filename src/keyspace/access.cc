@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/number.h"
 #include "base/reached.h"
+#include "keyspace/place.h"
 #include "resp/encode.h"
 
 namespace diskdb::keyspace {
@@ -275,9 +276,7 @@ Result<bool> Access::load(std::uint32_t db, const Key& key, store::Reach reach) 
   if (is_known(db, key)) return true;
   Shard& shard = held_shard_of(key);
   Table& table = *shard.tables[db];
-  store::encode_record_key(
-      {.generation = table.generation(), .slot = key.slot, .position = scan_position(key.hash)},
-      key.bytes, &stored_key_);
+  store::encode_record_key(place_of(table.generation(), key), key.bytes, &stored_key_);
   TRY_LET(const store::Presence presence,
           keyspace_.store()->get(stored_key_, reach, &stored_value_));
   if (presence == store::Presence::kUnknown) return false;

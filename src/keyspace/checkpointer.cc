@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/reached.h"
+#include "keyspace/place.h"
 
 namespace diskdb::keyspace {
 namespace {
@@ -246,11 +247,9 @@ Status Checkpointer::write_part(const Cut& cut, const Cut::Part& part,
 Status Checkpointer::write_image(store::Generation generation, const Ordered& taken,
                                  store::CheckpointFiles& files) {
   const Image& image = taken.image;
-  const auto slot = static_cast<std::uint32_t>(taken.order >> kScanHashBits);
-  const std::uint64_t position = taken.order & (Table::kScanEnd - 1);
-  store::encode_record_key({.generation = generation, .slot = slot, .position = position},
-                           image.key, &key_);
-  add_expiries(generation, slot, image);
+  const store::Place place = place_of(generation, taken.order);
+  store::encode_record_key(place, image.key, &key_);
+  add_expiries(generation, place.slot, image);
   if (image.is_gone) return files.erase(key_);
   if (!image.large) return files.put(key_, image.record);
   value_.assign(image.record).append(image.large.view());

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/reached.h"
+#include "keyspace/place.h"
 #include "store/format.h"
 
 namespace diskdb::keyspace {
@@ -29,10 +30,8 @@ Status LoadReader::serve(std::span<const LoadRequest> requests, Millis now) {
     const Key key = access_.key(requests[i].key);
     Wanted& wanted = wanted_.emplace_back();
     wanted.request = i;
-    store::encode_record_key({.generation = requests[i].table->generation(),
-                              .slot = key.slot,
-                              .position = scan_position(key.hash)},
-                             key.bytes, &wanted.stored_key);
+    store::encode_record_key(place_of(requests[i].table->generation(), key), key.bytes,
+                             &wanted.stored_key);
   }
   std::ranges::sort(wanted_);
   read();

@@ -1,5 +1,6 @@
 #include "keyspace/stored_piece.h"
 
+#include "keyspace/place.h"
 #include "store/format.h"
 
 namespace diskdb::keyspace {
@@ -7,16 +8,6 @@ namespace {
 
 // Values are read with their keys, so large ones make a piece short.
 constexpr std::size_t kBytesPerPiece = 1 << 20;
-
-store::Place place_of(store::Generation generation, std::uint64_t order) {
-  return {.generation = generation,
-          .slot = static_cast<std::uint32_t>(order >> kScanHashBits),
-          .position = order & (Table::kScanEnd - 1)};
-}
-
-std::uint64_t order_of(const store::Place& place) {
-  return (static_cast<std::uint64_t>(place.slot) << kScanHashBits) | place.position;
-}
 
 }  // namespace
 

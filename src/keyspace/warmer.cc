@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/reached.h"
+#include "keyspace/place.h"
 
 namespace diskdb::keyspace {
 namespace {
@@ -13,12 +14,6 @@ constexpr std::size_t kBytesPerPiece = 1 << 20;
 // Installed while a shard is held: some ten microseconds.
 constexpr std::size_t kKeysPerHold = 64;
 constexpr std::uint64_t kOrderEnd = static_cast<std::uint64_t>(kSlotCount) << kScanHashBits;
-
-store::Place place_of(store::Generation generation, std::uint64_t order) {
-  return {.generation = generation,
-          .slot = static_cast<std::uint32_t>(order >> kScanHashBits),
-          .position = order & (Table::kScanEnd - 1)};
-}
 
 }  // namespace
 
@@ -80,9 +75,8 @@ Status Warmer::read() {
         status = decoded.status();
         return false;
       }
-      const store::Place& place = decoded.value().place;
       // What shares its place with the last one is read again: it is not cold then.
-      next_ = (static_cast<std::uint64_t>(place.slot) << kScanHashBits) | place.position;
+      next_ = order_of(decoded.value().place);
       if (next_ > order_) return false;
     }
     piece_.emplace_back(key, record);
