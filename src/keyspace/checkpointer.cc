@@ -236,9 +236,11 @@ Status Checkpointer::write_part(const Cut& cut, const Cut::Part& part,
       std::ranges::sort(taken_, [](const Ordered& a, const Ordered& b) {
         return a.order != b.order ? a.order < b.order : a.image.key < b.image.key;
       });
+      const std::size_t expiry_bytes = expiries_.bytes();
       for (const Ordered& taken : taken_) {
         TRY(write_image(table.generation(), taken, files));
       }
+      keyspace_.account_unsettled(expiries_.bytes() - expiry_bytes);
     }
   }
   return {};
@@ -248,8 +250,8 @@ Status Checkpointer::write_image(store::Generation generation, const Ordered& ta
                                  store::CheckpointFiles& files) {
   const Image& image = taken.image;
   const store::Place place = place_of(generation, taken.order);
-  store::encode_record_key(place, image.key, &key_);
   add_expiries(generation, place.slot, image);
+  store::encode_record_key(place, image.key, &key_);
   if (image.is_gone) return files.erase(key_);
   if (!image.large) return files.put(key_, image.record);
   value_.assign(image.record).append(image.large.view());
@@ -259,8 +261,8 @@ Status Checkpointer::write_image(store::Generation generation, const Ordered& ta
 void Checkpointer::add_expiries(store::Generation generation, std::uint32_t slot,
                                 const Image& image) {
   const auto add = [&](Millis when, bool is_there) {
-    store::encode_expiry_key(generation, when, slot, image.key, &expiries_.emplace_back().key);
-    expiries_.back().is_there = is_there;
+    store::encode_expiry_key(generation, when, slot, image.key, &key_);
+    expiries_.add(key_, is_there);
   };
   if (image.expiry) add(*image.expiry, true);
   const StoredExpiries& stored = image.stored_expiries;
@@ -271,7 +273,7 @@ void Checkpointer::add_expiries(store::Generation generation, std::uint32_t slot
 }
 
 Status Checkpointer::write_expiries(const Cut& cut, store::CheckpointFiles& files) {
-  std::ranges::sort(expiries_, {}, &ExpiryEntry::key);
+  expiries_.sort();
   value_.clear();
   store::append_expiry_value(0, &value_);
   auto dropped = cut.dropped.begin();
@@ -280,18 +282,18 @@ Status Checkpointer::write_expiries(const Cut& cut, store::CheckpointFiles& file
     if (dropped != cut.dropped.end()) range = store::expiry_range(*dropped);
   };
   next_range();
-  for (const ExpiryEntry& entry : expiries_) {
-    while (dropped != cut.dropped.end() && range.from < entry.key) {
+  for (const ExpiryEntries::Entry& entry : expiries_.all()) {
+    while (dropped != cut.dropped.end() && range.from < entry.key()) {
       TRY(files.erase_range(range));
       ++dropped;
       next_range();
     }
-    TRY(entry.is_there ? files.put(entry.key, value_) : files.erase(entry.key));
+    TRY(entry.is_there ? files.put(entry.key(), value_) : files.erase(entry.key()));
   }
   for (; dropped != cut.dropped.end(); ++dropped) {
     TRY(files.erase_range(store::expiry_range(*dropped)));
   }
-  expiries_ = {};  // its memory too: millions of keys may have had one
+  expiries_.clear();
   return {};
 }
 
@@ -300,6 +302,7 @@ Status Checkpointer::write_expiries(const Cut& cut, store::CheckpointFiles& file
 // Nothing of it is in the store, or nobody knows: what it took is taken again.
 void Checkpointer::give_up(const Cut& cut) {
   must_mark_again_ = true;
+  expiries_.clear();
   keyspace_.forget_unsettled();
   for (const Cut::Part& part : cut.parts) {
     part.shard->lock.lock();

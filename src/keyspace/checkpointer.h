@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "io/clock.h"
+#include "keyspace/expiry_entries.h"
 #include "keyspace/keyspace.h"
 #include "store/store.h"
 
@@ -84,10 +85,6 @@ class Checkpointer {
   std::unique_lock<std::mutex> suspend() { return std::unique_lock(run_mutex_); }
 
  private:
-  struct ExpiryEntry {
-    std::string key;  ///< encoded
-    bool is_there;
-  };
   struct Ordered {
     std::uint64_t order;
     Image image;
@@ -118,7 +115,7 @@ class Checkpointer {
   // Of the one that runs.
   std::optional<Cut> doubted_;    ///< its ingest failed: is it in the store?
   bool must_mark_again_ = false;  ///< a checkpoint came to nothing
-  std::vector<ExpiryEntry> expiries_;
+  ExpiryEntries expiries_;
   std::vector<Ordered> taken_;
   std::string key_;
   std::string value_;

@@ -1,0 +1,56 @@
+// keyspace/expiry_entries.h — the expiry entries that a checkpoint will write, in key order.
+//
+// A checkpoint meets keys in the order of their records and writes their expiry entries, ordered by
+// time, at its end. Millions of keys may have one, so they are kept close together: the encoded
+// keys in one arena, sixteen bytes beside each.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <memory_resource>
+
+#include "base/bytes.h"
+
+namespace diskdb::keyspace {
+
+/// Threads: one at a time.
+class ExpiryEntries {
+ public:
+  struct Entry {
+    const char* data;
+    std::uint32_t size;
+    bool is_there;  ///< to write, or to delete
+
+    Bytes key() const { return {data, size}; }
+  };
+
+  /// Copies `key`, which is encoded (store/format.h).
+  void add(Bytes key, bool is_there) {
+    char* data = static_cast<char*>(arena_.allocate(key.size(), 1));
+    std::memcpy(data, key.data(), key.size());
+    entries_.push_back({data, static_cast<std::uint32_t>(key.size()), is_there});
+    bytes_ += key.size() + sizeof(Entry);
+  }
+
+  void sort() { std::ranges::sort(entries_, {}, &Entry::key); }
+  /// In the order in which they were added, or sorted.
+  const std::deque<Entry>& all() const { return entries_; }
+  /// What they cost.
+  std::size_t bytes() const { return bytes_; }
+
+  /// Forgets all, and gives their memory back.
+  void clear() {
+    std::deque<Entry>().swap(entries_);  // which, unlike clear(), frees what the entries took
+    arena_.release();
+    bytes_ = 0;
+  }
+
+ private:
+  std::pmr::monotonic_buffer_resource arena_;
+  std::deque<Entry> entries_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace diskdb::keyspace
