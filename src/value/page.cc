@@ -1,0 +1,428 @@
+#include "value/page.h"
+
+#include <algorithm>
+#include <string>
+
+namespace diskdb::value {
+namespace {
+
+constexpr std::uint64_t kEvenBytes = 0x00FF00FF00FF00FFU;
+constexpr std::uint64_t kEvenPairs = 0x0000FFFF0000FFFFU;
+constexpr std::size_t kCacheLineBytes = 64;
+
+std::uint64_t load_word(const char* at) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+
+std::uint64_t load_number(const char* at) {
+  std::uint64_t number = 0;
+  std::memcpy(&number, at, 6);
+  return number;
+}
+
+/// The narrowest column in which `length` fits.
+std::size_t width_of(std::size_t length) {
+  if (length == 0) return 0;
+  if (length <= UINT8_MAX) return 1;
+  return length <= UINT16_MAX ? 2 : 4;
+}
+
+std::size_t width_of_entry(const PageView& page, std::size_t length) {
+  return std::max(page.length_bytes(), width_of(length));
+}
+
+void set_header(char* page, std::size_t width, std::size_t count, std::size_t heap_bytes) {
+  ASSERT(count <= kPageEntriesMax);
+  ASSERT(heap_bytes <= kPageHeapBytesMax);
+  const unsigned code = width == 4 ? 3U : static_cast<unsigned>(width);
+  page[1] = static_cast<char>((static_cast<unsigned char>(page[1]) & ~12U) | code << 2U);
+  const auto count16 = static_cast<std::uint16_t>(count);
+  const auto heap32 = static_cast<std::uint32_t>(heap_bytes);
+  std::memcpy(page + 2, &count16, sizeof count16);
+  std::memcpy(page + 4, &heap32, sizeof heap32);
+}
+
+void put_length(char* lengths, std::size_t width, std::size_t index, std::size_t length) {
+  const auto length32 = static_cast<std::uint32_t>(length);
+  std::memcpy(lengths + index * width, &length32, width);
+}
+
+void put_key(char* at, std::size_t key_bytes, PageKey key) {
+  if (key_bytes >= 8) std::memcpy(at, &key.high, 8);
+  if (key_bytes == 16) std::memcpy(at + 8, &key.low, 8);
+}
+
+void put_link(char* at, PageLink link) {
+  ASSERT(link.id <= kPageNumberMax);
+  ASSERT(link.count <= kPageNumberMax);
+  std::memcpy(at, &link.id, 6);
+  std::memcpy(at + 6, &link.count, 6);
+}
+
+/// Makes the column of lengths, the last of the page, `width` bytes wide.
+void widen(char* page, std::size_t width) {
+  const PageView view(page);
+  if (width <= view.length_bytes()) return;
+  char* lengths = page + (view.lengths() - page);
+  for (std::size_t i = view.count(); i-- > 0;) put_length(lengths, width, i, view.length(i));
+  set_header(page, width, view.count(), view.heap_bytes());
+}
+
+/// A varint of at most five bytes; its size, 0 if it is none or longer than needed.
+std::size_t read_varint(Bytes bytes, std::size_t* number) {
+  *number = 0;
+  for (std::size_t i = 0; i < std::min<std::size_t>(bytes.size(), 5); ++i) {
+    const auto byte = static_cast<unsigned char>(bytes[i]);
+    *number |= static_cast<std::size_t>(byte & 127U) << 7U * i;
+    if (byte < 128) return i > 0 && byte == 0 ? 0 : i + 1;
+  }
+  return 0;
+}
+
+Status corrupt(const char* what) { return {Code::kCorrupt, std::string("page: ") + what}; }
+
+/// Sums bytes: eight at a time into four sums of 16 bits, which hold 128 rounds.
+std::size_t sum_bytes(const char* at, std::size_t count) {
+  std::size_t sum = 0;
+  while (count >= 8) {
+    const std::size_t rounds = std::min<std::size_t>(count / 8, 128);
+    std::uint64_t sums = 0;
+    for (std::size_t i = 0; i < rounds; ++i, at += 8) {
+      const std::uint64_t word = load_word(at);
+      sums += (word & kEvenBytes) + (word >> 8U & kEvenBytes);
+    }
+    sums = (sums & kEvenPairs) + (sums >> 16U & kEvenPairs);
+    sum += (sums & UINT32_MAX) + (sums >> 32U);
+    count -= rounds * 8;
+  }
+  for (; count > 0; --count) sum += static_cast<unsigned char>(*at++);
+  return sum;
+}
+
+}  // namespace
+
+// ---- Entries ----
+
+Entry::Entry(Bytes first, Bytes second, bool is_pair) : first_(first), second_(second) {
+  if (!is_pair) return;
+  std::size_t rest = first.size();
+  ASSERT(rest <= kPageHeapBytesMax);
+  for (; rest >= 128; rest >>= 7U) prefix_[prefix_size_++] = static_cast<char>(rest | 128U);
+  prefix_[prefix_size_++] = static_cast<char>(rest);
+}
+
+void Entry::copy_to(char* out) const {
+  std::memcpy(out, prefix_, prefix_size_);
+  out += prefix_size_;
+  if (!first_.empty()) std::memcpy(out, first_.data(), first_.size());
+  out += first_.size();
+  if (!second_.empty()) std::memcpy(out, second_.data(), second_.size());
+}
+
+PairView split_pair(Bytes entry) {
+  std::size_t key_size = static_cast<unsigned char>(entry[0]);
+  std::size_t prefix_size = 1;
+  if (key_size >= 128) prefix_size = read_varint(entry, &key_size);
+  return {entry.substr(prefix_size, key_size), entry.substr(prefix_size + key_size)};
+}
+
+// ---- Reading ----
+
+PageLink PageView::link(std::size_t index) const {
+  const char* at = links() + index * kPageLinkBytes;
+  return {load_number(at), load_number(at + 6)};
+}
+
+std::size_t PageView::sum_of_lengths(std::size_t first, std::size_t last) const {
+  if (length_bytes_ == 1) [[likely]]
+    return sum_bytes(lengths() + first, last - first);
+  if (length_bytes_ == 0) return 0;
+  std::size_t sum = 0;
+  for (std::size_t i = first; i < last; ++i) sum += length(i);
+  return sum;
+}
+
+std::size_t PageView::longest(std::size_t first, std::size_t last) const {
+  std::size_t longest = 0;
+  for (std::size_t i = first; i < last; ++i) longest = std::max(longest, length(i));
+  return longest;
+}
+
+std::uint64_t PageView::sum_of_links(std::size_t first, std::size_t last) const {
+  std::uint64_t sum = 0;
+  const char* at = links() + first * kPageLinkBytes + 6;
+  for (std::size_t i = first; i < last; ++i, at += kPageLinkBytes) sum += load_number(at);
+  return sum;
+}
+
+PageView::Found PageView::lower_bound(PageKey key, Bytes tail, std::size_t first) const {
+  // Entries before `low` are below the key alone, those from `high` on are not.
+  std::size_t low = first;
+  std::size_t size = count_ - first;
+  if (key_bytes_ == 8) [[likely]] {
+    const char* keys_at = keys();
+    while (size > 0) {
+      const std::size_t half = size / 2;
+      const bool is_below = word(keys_at + (low + half) * 8) < key.high;
+      low = is_below ? low + half + 1 : low;
+      size = is_below ? size - half - 1 : half;
+    }
+  } else if (key_bytes_ == 16) {
+    while (size > 0) {
+      const std::size_t half = size / 2;
+      const bool is_below = this->key(low + half) < key;
+      low = is_below ? low + half + 1 : low;
+      size = is_below ? size - half - 1 : half;
+    }
+  }
+  if (low == count_ || this->key(low) != key) return {low, false};
+  // Mostly one entry has the key. If many do, tails are searched in halves as well.
+  std::size_t end = low + 1;
+  for (std::size_t step = 1; end < count_ && this->key(end) == key; step *= 2) {
+    end = std::min(end + step, count_);
+    while (this->key(end - 1) != key) --end;
+  }
+  while (low < end) {
+    const std::size_t middle = low + (end - low) / 2;
+    const int order = this->tail(middle).compare(tail);
+    if (order == 0) return {middle, true};
+    if (order < 0) {
+      low = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return {low, false};
+}
+
+std::size_t PageView::find_tail(Bytes tail, std::size_t first, std::size_t stride) const {
+  std::size_t offset = this->offset(std::min(first, count_));
+  // What the entry begins with, and how long it must be at least.
+  const std::size_t prefix_size = is_pairs_ ? Entry::pair(tail, {}).size() - tail.size() : 0;
+  for (std::size_t i = first; i < count_; i += stride) {
+    const std::size_t length = this->length(i);
+    const char* at = heap() + offset;
+    const bool can_be = is_pairs_ ? length >= prefix_size + tail.size() : length == tail.size();
+    if (can_be && std::memcmp(at + prefix_size, tail.data(), tail.size()) == 0 &&
+        (!is_pairs_ || split_pair({at, length}).key.size() == tail.size())) {
+      return i;
+    }
+    offset += length;
+    for (std::size_t skipped = i + 1; skipped < std::min(i + stride, count_); ++skipped) {
+      offset += this->length(skipped);
+    }
+  }
+  return count_;
+}
+
+void PageView::prefetch_columns() const {
+  const char* end = lengths() + count_ * length_bytes_;
+  for (const char* at = keys(); at < end; at += kCacheLineBytes) __builtin_prefetch(at);
+}
+
+// ---- Bytes that are not trusted ----
+
+Status verify_page(Bytes page) {
+  if (page.size() < kPageHeaderBytes) return corrupt("too short for a header");
+  if (static_cast<unsigned char>(page[0]) != kPageVersion) return corrupt("unknown version");
+  const auto shape = static_cast<unsigned char>(page[1]);
+  if ((shape & 3U) == 3U || shape >= 64) return corrupt("unknown shape");
+  const PageView view(page);
+  if (view.is_inner() && view.is_pairs()) return corrupt("an inner page of pairs");
+  if (!view.is_inner() && view.length_bytes() == 0) return corrupt("a leaf without lengths");
+  // Nothing overflows: 65535 entries of 32 bytes and 4 GiB of heap.
+  if (view.size() != page.size()) return corrupt("of another size than it says");
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < view.count(); ++i) sum += view.length(i);
+  if (sum != view.heap_bytes()) return corrupt("lengths do not add up");
+  for (std::size_t i = 0; view.is_inner() && i < view.count(); ++i) {
+    if (view.link(i).id == 0 || view.link(i).count == 0) return corrupt("a link to nothing");
+  }
+  if (!view.is_pairs()) return Status::okay();
+  for (PageWalk walk(view); !walk.is_at_end(); walk.next()) {
+    std::size_t key_size = 0;
+    const std::size_t prefix_size = read_varint(walk.entry(), &key_size);
+    if (prefix_size == 0 || key_size > walk.entry().size() - prefix_size) {
+      return corrupt("a pair whose key does not end in it");
+    }
+  }
+  return Status::okay();
+}
+
+bool is_ordered(PageView page, std::size_t first) {
+  std::size_t offset = page.offset(first);
+  Bytes before;
+  for (std::size_t i = first; i < page.count(); ++i) {
+    const Bytes entry = page.entry_at(i, offset);
+    const Bytes tail = page.is_pairs() ? split_pair(entry).key : entry;
+    if (i > first) {
+      if (page.key(i) < page.key(i - 1)) return false;
+      if (page.key(i) == page.key(i - 1) && before.compare(tail) >= 0) return false;
+    }
+    before = tail;
+    offset += entry.size();
+  }
+  return true;
+}
+
+// ---- Changes ----
+
+void page_begin(char* page, PageShape shape, std::size_t longest) {
+  ASSERT(shape.key_bytes == 0 || shape.key_bytes == 8 || shape.key_bytes == 16);
+  ASSERT(!(shape.is_inner && shape.is_pairs));
+  page[0] = static_cast<char>(kPageVersion);
+  page[1] = static_cast<char>(shape.key_bytes / 8U | (shape.is_inner ? 16U : 0U) |
+                              (shape.is_pairs ? 32U : 0U));
+  set_header(page, std::max<std::size_t>(width_of(longest), shape.is_inner ? 0 : 1), 0, 0);
+}
+
+std::size_t page_insert_growth(PageView page, std::size_t length) {
+  const std::size_t width = width_of_entry(page, length);
+  return length + page.key_bytes() + (page.is_inner() ? kPageLinkBytes : 0) + width +
+         page.count() * (width - page.length_bytes());
+}
+
+std::ptrdiff_t page_resize_growth(PageView page, std::size_t old_length, std::size_t length) {
+  const std::size_t width = width_of_entry(page, length);
+  return static_cast<std::ptrdiff_t>(length + page.count() * (width - page.length_bytes())) -
+         static_cast<std::ptrdiff_t>(old_length);
+}
+
+char* page_open(char* page, std::size_t index, PageKey key, std::size_t length, PageLink link) {
+  widen(page, width_of(length));
+  const PageView view(page);
+  const std::size_t count = view.count();
+  ASSERT(index <= count);
+  ASSERT(view.is_inner() == (link.id != 0));
+  const std::size_t key_bytes = view.key_bytes();
+  const std::size_t width = view.length_bytes();
+  const std::size_t link_bytes = view.is_inner() ? kPageLinkBytes : 0;
+  char* const place = page + kPageHeaderBytes + view.offset(index);
+  // Four runs move, the last first: each ends where its column is opened.
+  char* const links = page + (view.links() - page);
+  char* const keys = page + (view.keys() - page);
+  char* const lengths = page + (view.lengths() - page);
+  char* const end = page + view.size();
+  char* const link_place = links + index * link_bytes;
+  char* const key_place = keys + index * key_bytes;
+  char* const length_place = lengths + index * width;
+  const auto move = [](char* from, const char* until, std::size_t by) {
+    std::memmove(from + by, from, static_cast<std::size_t>(until - from));
+  };
+  move(length_place, end, length + link_bytes + key_bytes + width);
+  if (key_bytes != 0) {
+    move(key_place, length_place, length + link_bytes + key_bytes);
+    move(link_place, key_place, length + link_bytes);
+    move(place, link_place, length);
+  } else {
+    move(link_place, length_place, length + link_bytes);
+    move(place, link_place, length);
+  }
+  set_header(page, width, count + 1, view.heap_bytes() + length);
+  if (link_bytes != 0) put_link(link_place + length, link);
+  put_key(key_place + length + link_bytes, key_bytes, key);
+  const auto length32 = static_cast<std::uint32_t>(length);
+  std::memcpy(length_place + length + link_bytes + key_bytes, &length32, width);
+  return place;
+}
+
+void page_insert(char* page, std::size_t index, PageKey key, const Entry& entry, PageLink link) {
+  ASSERT_SLOW(PageView(page).is_pairs() == entry.is_pair());
+  entry.copy_to(page_open(page, index, key, entry.size(), link));
+}
+
+char* page_resize(char* page, std::size_t index, std::size_t length) {
+  widen(page, width_of(length));
+  const PageView view(page);
+  ASSERT(index < view.count());
+  const std::size_t old_length = view.length(index);
+  char* const place = page + kPageHeaderBytes + view.offset(index);
+  if (length == old_length) return place;
+  char* const behind = place + old_length;
+  std::memmove(place + length, behind, static_cast<std::size_t>(page + view.size() - behind));
+  set_header(page, view.length_bytes(), view.count(), view.heap_bytes() - old_length + length);
+  char* const lengths = page + (PageView(page).lengths() - page);
+  put_length(lengths, view.length_bytes(), index, length);
+  return place;
+}
+
+void page_replace(char* page, std::size_t index, const Entry& entry) {
+  ASSERT_SLOW(PageView(page).is_pairs() == entry.is_pair());
+  entry.copy_to(page_resize(page, index, entry.size()));
+}
+
+void page_erase(char* page, std::size_t first, std::size_t count) {
+  const PageView view(page);
+  ASSERT(first + count <= view.count());
+  const std::size_t last = first + count;
+  const std::size_t link_bytes = view.is_inner() ? kPageLinkBytes : 0;
+  char* to = page + kPageHeaderBytes + view.offset(first);
+  const std::size_t erased_bytes = view.sum_of_lengths(first, last);
+  const char* from = to + erased_bytes;
+  // Four runs move, the first first: each begins behind what is erased of its column.
+  const auto keep = [&to](const char* begin, const char* end) {
+    std::memmove(to, begin, static_cast<std::size_t>(end - begin));
+    to += end - begin;
+  };
+  const char* const links = view.links();
+  const char* const keys = view.keys();
+  const char* const lengths = view.lengths();
+  keep(from, links + first * link_bytes);
+  keep(links + last * link_bytes, keys + first * view.key_bytes());
+  keep(keys + last * view.key_bytes(), lengths + first * view.length_bytes());
+  keep(lengths + last * view.length_bytes(), lengths + view.count() * view.length_bytes());
+  set_header(page, view.length_bytes(), view.count() - count, view.heap_bytes() - erased_bytes);
+}
+
+std::size_t page_append_growth(PageView page, PageView from, std::size_t first, std::size_t last) {
+  const std::size_t width = width_of_entry(page, from.longest(first, last));
+  const std::size_t column_bytes = from.key_bytes() + (from.is_inner() ? kPageLinkBytes : 0);
+  return from.sum_of_lengths(first, last) + (last - first) * (column_bytes + width) +
+         page.count() * (width - page.length_bytes());
+}
+
+void page_append(char* page, PageView from, std::size_t first, std::size_t last) {
+  widen(page, width_of(from.longest(first, last)));
+  const PageView view(page);
+  ASSERT(view.shape() == from.shape());
+  ASSERT(first <= last && last <= from.count());
+  const std::size_t count = last - first;
+  const std::size_t added_bytes = from.sum_of_lengths(first, last);
+  const std::size_t key_bytes = view.key_bytes();
+  const std::size_t link_bytes = view.is_inner() ? kPageLinkBytes : 0;
+  const std::size_t width = view.length_bytes();
+  char* const links = page + (view.links() - page);
+  char* const keys = page + (view.keys() - page);
+  char* const lengths = page + (view.lengths() - page);
+  char* const new_links = links + added_bytes;
+  char* const new_keys = keys + added_bytes + count * link_bytes;
+  char* const new_lengths = lengths + added_bytes + count * (link_bytes + key_bytes);
+  std::memmove(new_lengths, lengths, view.count() * width);
+  std::memmove(new_keys, keys, view.count() * key_bytes);
+  std::memmove(new_links, links, view.count() * link_bytes);
+  std::memcpy(links, from.heap() + from.offset(first), added_bytes);
+  std::memcpy(new_links + view.count() * link_bytes, from.links() + first * link_bytes,
+              count * link_bytes);
+  std::memcpy(new_keys + view.count() * key_bytes, from.keys() + first * key_bytes,
+              count * key_bytes);
+  for (std::size_t i = first; i < last; ++i) {
+    put_length(new_lengths, width, view.count() + i - first, from.length(i));
+  }
+  set_header(page, width, view.count() + count, view.heap_bytes() + added_bytes);
+}
+
+void page_set_key(char* page, std::size_t index, PageKey key) {
+  const PageView view(page);
+  ASSERT(index < view.count());
+  put_key(page + (view.keys() - page) + index * view.key_bytes(), view.key_bytes(), key);
+}
+
+void page_set_link(char* page, std::size_t index, PageLink link) {
+  const PageView view(page);
+  ASSERT(view.is_inner() && index < view.count());
+  put_link(page + (view.links() - page) + index * kPageLinkBytes, link);
+}
+
+}  // namespace diskdb::value

@@ -1,0 +1,290 @@
+#include "value/page.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "value/page_testing.h"
+
+namespace diskdb::value {
+namespace {
+
+constexpr std::uint8_t kKeyBytes[] = {0, 8, 16};
+
+std::string from_hex(Bytes hex) {
+  std::string bytes;
+  unsigned digits = 0;
+  unsigned value = 0;
+  for (const char c : hex) {
+    if (c == ' ') continue;
+    value = value * 16 + static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10);
+    if (++digits % 2 == 0) bytes.push_back(static_cast<char>(value & 255U));
+  }
+  return bytes;
+}
+
+// ---- The examples of docs/format/page.md.
+
+TEST(PageFormat, ListOfTwo) {
+  TestPage page({.key_bytes = 0});
+  page.insert(0, {}, Entry::whole("b"));
+  page.insert(0, {}, Entry::whole("ax"));
+  EXPECT_EQ(page.bytes(), from_hex("01 04 02 00 03 00 00 00 61 78 62 02 01"));
+  EXPECT_TRUE(verify_page(page.bytes()).ok());
+}
+
+TEST(PageFormat, FieldByHash) {
+  TestPage page({.key_bytes = 8, .is_pairs = true});
+  page.insert(0, {0x0807060504030201, 0}, Entry::pair("f", "vw"));
+  EXPECT_EQ(page.bytes(),
+            from_hex("01 25 01 00 04 00 00 00 01 66 76 77 01 02 03 04 05 06 07 08 04"));
+  EXPECT_TRUE(verify_page(page.bytes()).ok());
+}
+
+TEST(PageFormat, InnerById) {
+  TestPage page({.key_bytes = 16, .is_inner = true});
+  page.insert(0, {}, Entry::whole({}), {7, 300});
+  page.insert(1, {1, 2}, Entry::whole({}), {9, 5});
+  EXPECT_EQ(page.bytes(), from_hex("01 12 02 00 00 00 00 00"
+                                   "07 00 00 00 00 00 2c 01 00 00 00 00"
+                                   "09 00 00 00 00 00 05 00 00 00 00 00"
+                                   "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00"
+                                   "01 00 00 00 00 00 00 00 02 00 00 00 00 00 00 00"));
+  EXPECT_TRUE(verify_page(page.bytes()).ok());
+}
+
+TEST(PageFormat, LongEntry) {
+  TestPage page({.key_bytes = 0});
+  page.insert(0, {}, Entry::whole(std::string(256, 'x')));
+  page.insert(1, {}, Entry::whole("y"));
+  EXPECT_EQ(page.bytes(), from_hex("01 08 02 00 01 01 00 00") + std::string(256, 'x') + "y" +
+                              from_hex("00 01 01 00"));
+  EXPECT_TRUE(verify_page(page.bytes()).ok());
+}
+
+// ---- Against a model.
+
+struct Model {
+  struct Element {
+    PageKey key;
+    std::string first;
+    std::string second;
+    PageLink link;
+  };
+  PageShape shape;
+  std::vector<Element> elements;
+
+  Entry entry(const Element& e) const {
+    return shape.is_pairs ? Entry::pair(e.first, e.second) : Entry::whole(e.first);
+  }
+};
+
+void expect_equal(const Model& model, const TestPage& page) {
+  const Status status = verify_page(page.bytes());
+  ASSERT_TRUE(status.ok()) << status.error().message;
+  const PageView view = page.view();
+  ASSERT_EQ(view.count(), model.elements.size());
+  ASSERT_EQ(view.shape(), model.shape);
+  PageWalk walk(view);
+  std::uint64_t links = 0;
+  for (std::size_t i = 0; i < view.count(); ++i, walk.next()) {
+    const Model::Element& expected = model.elements[i];
+    ASSERT_EQ(view.key(i), expected.key);
+    ASSERT_EQ(walk.entry(), view.entry(i));
+    ASSERT_EQ(view.tail(i), expected.first);
+    if (model.shape.is_pairs) {
+      ASSERT_EQ(split_pair(view.entry(i)).value, expected.second);
+    }
+    if (model.shape.is_inner) {
+      ASSERT_EQ(view.link(i), expected.link);
+      ASSERT_EQ(view.sum_of_links(0, i), links);
+      links += expected.link.count;
+    }
+    ASSERT_LE(view.find_tail(expected.first), i);
+    ASSERT_EQ(view.find_tail(expected.first, i), i);
+  }
+  ASSERT_TRUE(walk.is_at_end());
+  ASSERT_EQ(view.find_tail("an entry that is not there"), view.count());
+}
+
+std::size_t random_length(Numbers* numbers) {
+  switch (numbers->below(40)) {
+    case 0:
+      return 200 + numbers->below(400);
+    case 1:
+      return numbers->below(3) == 0 ? 65'400 + numbers->below(300) : 0;
+    default:
+      return numbers->below(30);
+  }
+}
+
+Model::Element random_element(PageShape shape, Numbers* numbers) {
+  Model::Element element;
+  if (shape.key_bytes >= 8) element.key.high = numbers->next();
+  if (shape.key_bytes == 16) element.key.low = numbers->next();
+  element.first = numbers->text(random_length(numbers));
+  if (shape.is_pairs) element.second = numbers->text(random_length(numbers));
+  if (shape.is_inner) {
+    element.link = {1 + numbers->below(kPageNumberMax), 1 + numbers->below(1U << 30U)};
+  }
+  return element;
+}
+
+void run_model(PageShape shape, std::uint64_t seed) {
+  Numbers numbers(seed);
+  Model model{shape, {}};
+  TestPage page(shape);
+  for (int step = 0; step < 400; ++step) {
+    const std::size_t count = model.elements.size();
+    const std::size_t what = count == 0 ? 0 : numbers.below(10);
+    if (what < 6) {
+      const std::size_t at = numbers.below(count + 1);
+      const Model::Element element = random_element(shape, &numbers);
+      page.insert(at, element.key, model.entry(element), element.link);
+      model.elements.insert(model.elements.begin() + static_cast<std::ptrdiff_t>(at), element);
+    } else if (what == 6) {
+      const std::size_t first = numbers.below(count);
+      const std::size_t erased = numbers.below(std::min<std::size_t>(count - first, 8) + 1);
+      page.erase(first, erased);
+      const auto from = model.elements.begin() + static_cast<std::ptrdiff_t>(first);
+      model.elements.erase(from, from + static_cast<std::ptrdiff_t>(erased));
+    } else if (what == 7) {
+      const std::size_t at = numbers.below(count);
+      const Model::Element element = random_element(shape, &numbers);
+      page.replace(at, model.entry(element));
+      model.elements[at].first = element.first;
+      model.elements[at].second = element.second;
+    } else if (what == 8) {
+      const std::size_t at = numbers.below(count);
+      const Model::Element element = random_element(shape, &numbers);
+      page.set_key(at, element.key);
+      model.elements[at].key = element.key;
+      if (shape.is_inner) {
+        page.set_link(at, element.link);
+        model.elements[at].link = element.link;
+      }
+    } else {  // two halves put together are the whole
+      const std::size_t middle = numbers.below(count + 1);
+      TestPage left(shape, page.view().longest(0, middle));
+      left.append(page, 0, middle);
+      TestPage right(shape);
+      right.append(page, middle, count);
+      left.append(right, 0, count - middle);
+      page = left;
+    }
+    ASSERT_NO_FATAL_FAILURE(expect_equal(model, page)) << "seed " << seed << ", step " << step;
+  }
+}
+
+TEST(Page, IsWhatAVectorIs) {
+  for (const std::uint8_t key_bytes : kKeyBytes) {
+    for (std::uint64_t seed = 0; seed < 10; ++seed) {
+      run_model({.key_bytes = key_bytes}, seed);
+      run_model({.key_bytes = key_bytes, .is_pairs = true}, seed);
+      run_model({.key_bytes = key_bytes, .is_inner = true}, seed);
+    }
+  }
+}
+
+TEST(Page, FindsByKeyAndTail) {
+  for (const std::uint8_t key_bytes : kKeyBytes) {
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+      Numbers numbers(seed);
+      const PageShape shape{.key_bytes = key_bytes, .is_pairs = seed % 2 == 1};
+      const std::size_t key_count = 1 + numbers.below(50);
+      std::vector<std::pair<PageKey, std::string>> model;
+      const auto random_key = [&] {
+        PageKey key;
+        if (key_bytes >= 8) key.high = numbers.below(key_count) << 60U;
+        if (key_bytes == 16) key.low = numbers.below(3);
+        return std::pair(key, numbers.text(numbers.below(3)));
+      };
+      for (std::size_t i = numbers.below(200); i > 0; --i) model.push_back(random_key());
+      std::sort(model.begin(), model.end());
+      model.erase(std::unique(model.begin(), model.end()), model.end());
+      TestPage page(shape);
+      for (std::size_t i = 0; i < model.size(); ++i) {
+        const auto& [key, tail] = model[i];
+        page.insert(i, key, shape.is_pairs ? Entry::pair(tail, "value") : Entry::whole(tail));
+      }
+      EXPECT_TRUE(is_ordered(page.view()));
+      for (int i = 0; i < 100; ++i) {
+        const auto sought = random_key();
+        const auto expected = std::lower_bound(model.begin(), model.end(), sought);
+        const auto found = page.view().lower_bound(sought.first, sought.second);
+        ASSERT_EQ(found.index, static_cast<std::size_t>(expected - model.begin()));
+        ASSERT_EQ(found.is_equal, expected != model.end() && *expected == sought);
+      }
+      if (model.size() < 2) continue;
+      const std::size_t at = numbers.below(model.size() - 1);
+      page.set_key(at, {UINT64_MAX, UINT64_MAX});
+      EXPECT_EQ(is_ordered(page.view()), key_bytes == 0);
+    }
+  }
+}
+
+TEST(Page, FindsEveryOther) {
+  TestPage page({.key_bytes = 0});
+  for (const Bytes text : {"a", "b", "b", "a", "c"}) {
+    page.insert(page.view().count(), {}, Entry::whole(text));
+  }
+  EXPECT_EQ(page.view().find_tail("b", 0, 2), 2U);
+  EXPECT_EQ(page.view().find_tail("a", 1, 2), 3U);
+  EXPECT_EQ(page.view().find_tail("c", 1, 2), 5U);
+  EXPECT_EQ(page.view().find_tail("c", 5, 2), 5U);
+}
+
+TEST(Page, HoldsSoManyEntriesAndNoMore) {
+  TestPage page({.key_bytes = 0});
+  TestPage many({.key_bytes = 0});
+  for (int i = 0; i < 255; ++i) many.insert(0, {}, Entry::whole({}));
+  for (int i = 0; i < 257; ++i) page.append(many, 0, 255);
+  EXPECT_EQ(page.view().count(), kPageEntriesMax);
+  EXPECT_TRUE(verify_page(page.bytes()).ok());
+  EXPECT_DEATH(page.insert(0, {}, Entry::whole({})), "ASSERT failed");
+}
+
+TEST(Page, SumsLongColumns) {
+  TestPage page({.key_bytes = 0});
+  std::size_t sum = 0;
+  for (std::size_t i = 0; i < 5000; ++i) {
+    ASSERT_EQ(page.view().offset(i), sum);
+    const std::size_t length = i % 7 == 0 ? 255 : i % 3;
+    page.insert(i, {}, Entry::whole(std::string(length, 'x')));
+    sum += length;
+  }
+  ASSERT_EQ(page.view().offset(5000), sum);
+}
+
+TEST(VerifyPage, SaysWhatIsWrong) {
+  const auto refusal = [](Bytes hex) {
+    const Status status = verify_page(from_hex(hex));
+    return status.ok() ? std::string("nothing") : status.error().message;
+  };
+  EXPECT_EQ(refusal("01 04 02 00 03 00 00 00 61 78 62 02 01"), "nothing");
+  EXPECT_EQ(refusal("01 04 02 00 03 00 00"), "page: too short for a header");
+  EXPECT_EQ(refusal("02 04 02 00 03 00 00 00 61 78 62 02 01"), "page: unknown version");
+  EXPECT_EQ(refusal("01 07 02 00 03 00 00 00 61 78 62 02 01"), "page: unknown shape");
+  EXPECT_EQ(refusal("01 44 02 00 03 00 00 00 61 78 62 02 01"), "page: unknown shape");
+  EXPECT_EQ(refusal("01 34 00 00 00 00 00 00"), "page: an inner page of pairs");
+  EXPECT_EQ(refusal("01 00 00 00 00 00 00 00"), "page: a leaf without lengths");
+  EXPECT_EQ(refusal("01 04 02 00 03 00 00 00 61 78 62 02 01 00"),
+            "page: of another size than it says");
+  EXPECT_EQ(refusal("01 04 ff ff ff ff ff ff 61 78 62 02 01"),
+            "page: of another size than it says");
+  EXPECT_EQ(refusal("01 04 02 00 03 00 00 00 61 78 62 02 02"), "page: lengths do not add up");
+  EXPECT_EQ(refusal("01 10 01 00 00 00 00 00 00 00 00 00 00 00 01 00 00 00 00 00"),
+            "page: a link to nothing");
+  EXPECT_EQ(refusal("01 10 01 00 00 00 00 00 01 00 00 00 00 00 00 00 00 00 00 00"),
+            "page: a link to nothing");
+  EXPECT_EQ(refusal("01 24 01 00 02 00 00 00 01 61 02"), "nothing");
+  for (const Bytes hex : {"01 24 01 00 02 00 00 00 02 61 02", "01 24 01 00 00 00 00 00 00",
+                          "01 24 01 00 02 00 00 00 80 00 02", "01 24 01 00 01 00 00 00 80 01"}) {
+    EXPECT_EQ(refusal(hex), "page: a pair whose key does not end in it");
+  }
+}
+
+}  // namespace
+}  // namespace diskdb::value
