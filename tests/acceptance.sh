@@ -87,7 +87,8 @@ step checkpoints "CPU per SET over five checkpoints, and per GET of a cold key" 
 step recovery "replay rate" bench/recovery.py --commands "$(pick 5000000 1000000)"
 step fuzz "fuzzers under address and undefined sanitizers" tools/fuzz.sh "$(pick 120 5)"
 step asan "unit tests under address and undefined sanitizers" tools/sanitize.sh asan
-step tsan "unit tests under the thread sanitizer" tools/sanitize.sh tsan
+step tsan "unit tests under the thread sanitizer, all at once for longer" \
+  env "DISKDB_CONTENTION_SECONDS=$(pick 100 5)" tools/sanitize.sh tsan
 
 echo
 echo "=== summary: commit $(git rev-parse --short HEAD), $(nproc) processors, $(date -u +%Y-%m-%d)"

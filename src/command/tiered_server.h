@@ -157,9 +157,12 @@ class TieredServer {
     std::span<const resp::Request> left_;
   };
 
-  /// On RocksDB, where `other` is null.
-  explicit TieredServer(std::unique_ptr<store::Store> other = nullptr)
-      : store(other != nullptr ? std::move(other) : open_store(disk)) {}
+  /// On RocksDB, where `other` is null. By `clock`, unless `other_clock` is given: borrowed for its
+  /// life.
+  explicit TieredServer(std::unique_ptr<store::Store> other = nullptr,
+                        io::Clock* other_clock = nullptr)
+      : time_(other_clock != nullptr ? *other_clock : clock),
+        store(other != nullptr ? std::move(other) : open_store(disk)) {}
   TieredServer(const TieredServer&) = delete;
   TieredServer& operator=(const TieredServer&) = delete;
 
@@ -205,13 +208,18 @@ class TieredServer {
   };
 
   io::ManualClock clock;
+
+ private:
+  io::Clock& time_;
+
+ public:
   io::SimDisk disk{1};
   WatchedStore store;
   keyspace::FrameRecorder log;
   keyspace::Keyspace keyspace{
       {.shard_count = 16, .database_count = 4, .hash_seed = 1}, &log, &store};
-  keyspace::Checkpointer checkpointer{keyspace, clock};
-  keyspace::Loader loader{keyspace, clock};
+  keyspace::Checkpointer checkpointer{keyspace, time_};
+  keyspace::Loader loader{keyspace, time_};
   std::vector<std::span<const Row>> families = all_families();
   CommandTable commands{families};
   ClientRegistry registry;
@@ -221,7 +229,7 @@ class TieredServer {
   ServerFacts facts;
   Services services{.keyspace = keyspace,
                     .log = &log,
-                    .clock = clock,
+                    .clock = time_,
                     .table = commands,
                     .clients = registry,
                     .config = config,
