@@ -79,6 +79,8 @@ step restart "1 GB of log, in values of 4096 and of 128 bytes" \
 step queue "50 M short-lived keys leave nothing behind" bench/queue_keys.py $(pick "" --short)
 step corrupt "flipped bits, torn tails, --check-log, --repair-log" tests/crash/corrupt.py --flips "$(pick 20 4)"
 step fulldisk "a full disk: MISCONF, reads, recovery by itself" tests/crash/fulldisk.py --verbose
+step hostile "clients that misbehave: bounded memory, the others unharmed, a clear error" \
+  tests/hostile/run.py --verbose $(pick "" --short)
 step replay "the log replayed after every batch of random commands" \
   tests/crash/replay_digest.py --batches "$(pick 300 20)" --deadline 1800
 step compare "CPU per operation against Redis" bench/compare --json "$logs/compare.json" --scale "$(pick 1 0.2)"
