@@ -21,6 +21,8 @@ constexpr std::uint64_t kSegmentBytesMin = 4_KiB;
 constexpr std::size_t kFreeChunksMax = 16;
 /// Released segment files kept for reuse, besides the spare.
 constexpr std::size_t kRecycledFilesMax = 4;
+/// Threads that check segments at a start, each one at a time.
+constexpr std::size_t kCheckThreadsMax = 8;
 /// While the disk is full, a spare is tried for this often.
 constexpr Millis kSpareRetry{100};
 /// A writer that others keep asking hands its role over after this many rounds.

@@ -1,6 +1,8 @@
 #include "log/log.h"
 
 #include <algorithm>
+#include <optional>
+#include <thread>
 #include <utility>
 
 #include "log/recovery.h"
@@ -52,6 +54,52 @@ Result<std::deque<std::shared_ptr<SegmentFile>>> retire_superseded(io::Disk& dis
   return kept;
 }
 
+/// The copy of what nobody vouched for, made beside the replay of the rest if threads are allowed.
+/// Threads: none of its callers; it owns one.
+class TailCopy {
+ public:
+  /// Borrows what `make` borrows until the copy is there or this is destroyed.
+  TailCopy(Threads threads, std::function<Result<NewSegment>()> make) : make_(std::move(make)) {
+    if (threads == Threads::kYes) thread_ = std::thread([this] { made_ = make_(); });
+  }
+  ~TailCopy() {
+    if (thread_.joinable()) thread_.join();
+  }
+  TailCopy(const TailCopy&) = delete;
+  TailCopy& operator=(const TailCopy&) = delete;
+
+  /// The segment, once all of it survives a power loss.
+  Result<NewSegment>& wait() {
+    if (thread_.joinable()) thread_.join();
+    if (!made_.has_value()) made_ = make_();
+    return *made_;
+  }
+
+ private:
+  std::function<Result<NewSegment>()> make_;
+  std::optional<Result<NewSegment>> made_;
+  std::thread thread_;
+};
+
+/// What was written and not synced survives a power loss only once it has been copied; syncing it
+/// where it lies would prove nothing after a sync that failed. Whoever takes a checkpoint while it
+/// is replayed vouches for it, so it is replayed not before.
+class BehindTheCopy final : public Replay {
+ public:
+  /// Borrows both. `from`: what lies below is vouched for.
+  BehindTheCopy(Replay& replay, TailCopy& copy, Offset from)
+      : replay_(replay), copy_(copy), from_(from) {}
+  Status replay(Bytes payload, Offset at) override {
+    if (at + payload.size() > from_) TRY(copy_.wait().status());
+    return replay_.replay(payload, at);
+  }
+
+ private:
+  Replay& replay_;
+  TailCopy& copy_;
+  const Offset from_;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<Log>> Log::open(io::Disk& disk, io::Clock& clock, Options options,
@@ -62,19 +110,21 @@ Result<std::unique_ptr<Log>> Log::open(io::Disk& disk, io::Clock& clock, Options
   }
   TRY(disk.make_folder(options.folder));
   TRY_LET(auto folder_lock, disk.lock(path_in(options.folder, kLockName)));
-  TRY_LET(const Scan found, scan(disk, options.folder, options.checkpoint));
+  const Threads threads = options.start_syncer_thread ? Threads::kYes : Threads::kNo;
+  TRY_LET(const Scan found, scan(disk, options.folder, options.checkpoint, threads));
   if (found.damage.has_value()) return corruption(*found.damage, options.folder, found.attested);
   io::Random random(options.seed != 0 ? options.seed ^ found.next_sequence() : io::entropy());
   const CopyPlan plan = plan_copy(found, found.first_unattested());
-  TRY_LET(NewSegment current,
-          copy_into_new_segment(disk, options.folder, options.segment_bytes, found, plan,
-                                {.salt = random.next() | 1U, .wall = clock.wall()}));
-  // What was written and not synced survives a power loss only now; syncing it where it lies would
-  // prove nothing after a sync that failed. Whoever takes a checkpoint while it is replayed vouches
-  // for it, so it is replayed not before.
-  const ReadAhead reads_ahead = options.start_syncer_thread ? ReadAhead::kYes : ReadAhead::kNo;
+  const Birth birth{.salt = random.next() | 1U, .wall = clock.wall()};
+  TailCopy copy(threads, [&] {
+    return copy_into_new_segment(disk, options.folder, options.segment_bytes, found, plan, birth);
+  });
+  // Whoever asked for one order gets the copy first, as if nothing were vouched for.
+  if (threads == Threads::kNo) TRY(copy.wait().status());
+  BehindTheCopy behind_the_copy(replay, copy, plan.from);
   TRY_LET(const std::uint64_t replayed_bytes,
-          replay_from(disk, found, options.checkpoint, replay, reads_ahead));
+          replay_from(disk, found, options.checkpoint, behind_the_copy, threads));
+  TRY_LET(NewSegment current, std::move(copy.wait()));
   TRY(remove_leftovers(disk, options));
   TRY_LET(auto segments, retire_superseded(disk, found, plan));
   segments.push_back(std::move(current.file));

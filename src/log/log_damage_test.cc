@@ -4,6 +4,7 @@
 
 #include "log/format.h"
 #include "log/log_testing.h"
+#include "log/recovery.h"
 #include "log/segment_reader.h"
 
 namespace diskdb::log {
@@ -242,6 +243,92 @@ TEST(LogDamage, NoFlippedBitLosesWhatWasVouchedForInSilence) {
   }
   EXPECT_GT(refused, 100);
   EXPECT_GT(cut, 10);
+}
+
+/// All that a start goes by.
+std::string text_of(const Result<Scan>& scanned) {
+  if (!scanned.ok()) return scanned.error().message;
+  const Scan& scan = scanned.value();
+  std::string text;
+  const auto note = [&text](const std::string& name, std::uint64_t number) {
+    text += name + " " + std::to_string(number) + "\n";
+  };
+  note("begin", scan.begin);
+  note("end", scan.end);
+  note("attested", scan.attested);
+  note("cut", scan.cut_bytes);
+  note("batches", scan.batch_count);
+  for (const FoundSegment& segment : scan.segments) {
+    text += segment.path + "\n";
+    note("part", segment.is_part ? 1 : 0);
+    if (!segment.is_part) continue;
+    note("begin", segment.begin);
+    note("end", segment.end);
+    note("used", segment.used_bytes);
+  }
+  for (const UnattestedBatch& batch : scan.unattested) {
+    note("unattested in", batch.segment);
+    note("at", batch.position);
+    note("offset", batch.offset);
+    note("bytes", batch.payload_bytes);
+  }
+  if (scan.damage) {
+    text += scan.damage->path + " " + scan.damage->reason + "\n";
+    note("damage at", scan.damage->position);
+    note("offset", scan.damage->offset);
+  }
+  return text;
+}
+
+// Several segments are read at a time. Whatever is damaged or missing, and wherever the log must go
+// on, what is found does not depend on it.
+TEST(LogDamage, ThreadsFindWhatOneReaderFinds) {
+  int damaged_count = 0;
+  int unattested_count = 0;
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Rig rig(seed);
+    io::Random random(seed);
+    rig.options.fsync = Fsync::kEverysec;
+    for (std::uint64_t life = 0; life <= random.below(3); ++life) {
+      rig.must_open();
+      if (HasFailure()) return;
+      for (int i = 0; i < 40; ++i) {
+        rig.append_any(10 + random.below(random.below(8) == 0 ? 6000 : 700));
+        rig.log->write_pending();
+        if (random.below(5) == 0) rig.log->sync_step();
+      }
+      if (random.below(4) == 0) (void)rig.log->close();
+      rig.kill();
+    }
+    for (std::uint64_t i = random.below(3); i > 0; --i) {
+      const std::vector<std::string> paths = rig.segment_paths();
+      const std::string& path = paths[random.below(paths.size())];
+      const std::string bytes = rig.disk.contents(path).value();
+      switch (random.below(4)) {
+        case 0:
+          ASSERT_TRUE(rig.disk.remove(path).ok());
+          break;
+        case 1:
+          rig.disk.put(path, bytes.substr(0, random.below(bytes.size())));
+          break;
+        case 2:
+          flip_bit(rig.disk, path, random.below(std::min<std::size_t>(bytes.size(), 64)));
+          break;
+        default:
+          flip_bit(rig.disk, path, random.below(bytes.size()));
+      }
+    }
+    std::optional<Offset> checkpoint;
+    if (random.below(2) == 0) checkpoint = random.below(rig.history.size());
+    const auto by_one = scan(rig.disk, rig.options.folder, checkpoint, Threads::kNo);
+    const auto by_some = scan(rig.disk, rig.options.folder, checkpoint, Threads::kYes);
+    ASSERT_EQ(text_of(by_one), text_of(by_some));
+    if (by_one.ok() && by_one.value().damage.has_value()) ++damaged_count;
+    if (by_one.ok() && !by_one.value().unattested.empty()) ++unattested_count;
+  }
+  EXPECT_GT(damaged_count, 50);
+  EXPECT_GT(unattested_count, 100);
 }
 
 // A cut tail lies on the disk, whole batches among it, with offsets that the log then uses again.

@@ -1,17 +1,45 @@
 #include "log/recovery.h"
 
 #include <algorithm>
+#include <thread>
+#include <utility>
 
+#include "log/limits.h"
 #include "log/read_ahead.h"
 
 namespace diskdb::log {
 namespace {
 
+/// The batches of one segment, from its first on, that follow each other within its limit. It says
+/// nothing of other segments, so those of several can be read at the same time.
+struct Stretch {
+  bool has_begun = false;  ///< the header or a batch says where it begins
+  Offset begin = 0;
+  Offset end = 0;
+  std::uint64_t used_bytes = kSegmentHeaderBytes;  ///< of the file
+  std::uint64_t batch_count = 0;
+  Offset attested = 0;                     ///< the highest that a batch of it vouches for
+  std::deque<UnattestedBatch> unattested;  ///< that end above `attested`
+};
+
+/// Whoever is not vouched for yet, without those that `attested` covers. Batches end in order.
+void drop_attested(std::deque<UnattestedBatch>& batches, Offset attested) {
+  while (!batches.empty() && batches.front().offset + batches.front().payload_bytes <= attested) {
+    batches.pop_front();
+  }
+}
+
 /// Builds a Scan; a class because its steps share the findings.
 class Scanner {
  public:
-  Scanner(io::Disk& disk, std::string folder, std::optional<Offset> checkpoint)
-      : disk_(disk), folder_(std::move(folder)), checkpoint_(checkpoint) {}
+  Scanner(io::Disk& disk, std::string folder, std::optional<Offset> checkpoint,
+          std::size_t thread_count)
+      : disk_(disk),
+        folder_(std::move(folder)),
+        checkpoint_(checkpoint),
+        thread_count_(thread_count) {
+    ASSERT(thread_count > 0);
+  }
 
   Result<Scan> run() {
     TRY(find_segments());
@@ -90,63 +118,97 @@ class Scanner {
   }
 
   /// Follows the batches from `first` on through all segments as far as each begins where the last
-  /// ended.
+  /// ended. Reading and checking is most of the work: it is done for some segments at a time.
   Status follow(std::size_t first) {
     stop_ = {
         .path = folder_, .position = 0, .offset = scan_.end, .reason = "the log does not begin"};
     stop_index_ = first;
+    std::vector<std::size_t> next_ones;
     for (std::size_t i = first; i < segments().size(); ++i) {
-      FoundSegment& segment = segments()[i];
-      if (segment.header_state != HeaderState::kGood || scan_.end >= segment.limit) continue;
-      TRY(follow_segment(i));
+      if (may_go_on_in(i)) next_ones.push_back(i);
+      if (next_ones.size() < thread_count_ && i + 1 < segments().size()) continue;
+      TRY(follow_all(next_ones));
+      next_ones.clear();
     }
     return Status::okay();
   }
 
-  Status follow_segment(std::size_t index) {
-    FoundSegment& segment = segments()[index];
+  bool may_go_on_in(std::size_t index) const {
+    const FoundSegment& segment = scan_.segments[index];
+    return segment.header_state == HeaderState::kGood && scan_.end < segment.limit;
+  }
+
+  Status follow_all(const std::vector<std::size_t>& indices) {
+    std::vector<std::optional<Result<Stretch>>> stretches(indices.size());
+    std::vector<std::thread> readers;
+    for (std::size_t i = 1; i < indices.size(); ++i) {
+      readers.emplace_back([&, i] { stretches[i] = read_stretch(indices[i]); });
+    }
+    if (!indices.empty()) stretches[0] = read_stretch(indices[0]);
+    for (std::thread& reader : readers) reader.join();
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      // Of a segment that is not needed after all, errors do not matter either.
+      if (!may_go_on_in(indices[i])) continue;
+      TRY_LET(Stretch stretch, std::move(*stretches[i]));
+      append(indices[i], std::move(stretch));
+    }
+    return Status::okay();
+  }
+
+  /// Threads: thread-safe.
+  Result<Stretch> read_stretch(std::size_t index) const {
+    const FoundSegment& segment = scan_.segments[index];
     TRY_LET(const auto file, disk_.open(segment.path, io::OpenMode::kRead));
     TRY_LET(SegmentReader reader, SegmentReader::open(*file, segment.path));
-    bool is_part = names_first_offset(segment) && segment.header.first_offset == scan_.end;
-    if (names_first_offset(segment) && !is_part) return Status::okay();
-    segment.begin = segment.end = scan_.end;
-    segment.used_bytes = kSegmentHeaderBytes;
-    while (scan_.end < segment.limit || !is_part) {
+    Stretch stretch;
+    if (names_first_offset(segment)) {
+      stretch.has_begun = true;
+      stretch.begin = stretch.end = segment.header.first_offset;
+    }
+    while (stretch.end < segment.limit || !stretch.has_begun) {
       const std::uint64_t position = reader.position();
       TRY_LET(const std::optional<Batch> batch, reader.next());
-      if (!batch.has_value() || batch->header.offset != scan_.end ||
-          batch->header.end() > segment.limit) {
-        reader.move_to(position);
-        break;
-      }
-      is_part = true;
-      ++scan_.batch_count;
-      scan_.unattested.push_back({.segment = index,
-                                  .position = position,
-                                  .offset = batch->header.offset,
-                                  .payload_bytes = batch->payload.size()});
-      vouch(batch->header.attested, segment.limit);
-      scan_.end = segment.end = batch->header.end();
-      segment.used_bytes = reader.position();
+      if (!batch.has_value() || batch->header.end() > segment.limit) break;
+      if (!stretch.has_begun) stretch.begin = stretch.end = batch->header.offset;
+      if (batch->header.offset != stretch.end) break;
+      stretch.has_begun = true;
+      stretch.end = batch->header.end();
+      stretch.used_bytes = reader.position();
+      ++stretch.batch_count;
+      stretch.unattested.push_back({.segment = index,
+                                    .position = position,
+                                    .offset = batch->header.offset,
+                                    .payload_bytes = batch->payload.size()});
+      stretch.attested =
+          std::max(stretch.attested, std::min(batch->header.attested, segment.limit));
+      drop_attested(stretch.unattested, stretch.attested);
     }
-    segment.is_part = is_part;
-    if (!is_part) return Status::okay();
+    return stretch;
+  }
+
+  /// Lets the log go on with `stretch`, if it begins where the log has ended so far.
+  void append(std::size_t index, Stretch stretch) {
+    if (!stretch.has_begun || stretch.begin != scan_.end) return;
+    FoundSegment& segment = segments()[index];
+    segment.is_part = true;
+    segment.begin = stretch.begin;
+    segment.end = scan_.end = stretch.end;
+    segment.used_bytes = stretch.used_bytes;
+    scan_.batch_count += stretch.batch_count;
+    scan_.unattested.insert(scan_.unattested.end(), stretch.unattested.begin(),
+                            stretch.unattested.end());
+    vouch(stretch.attested, segment.limit);
     stop_ = {.path = segment.path,
-             .position = reader.position(),
+             .position = segment.used_bytes,
              .offset = scan_.end,
              .reason = "no whole batch begins here"};
     stop_index_ = index;
-    return Status::okay();
   }
 
   /// Evidence of a superseded stretch says nothing beyond where it was superseded.
   void vouch(Offset attested, Offset limit) {
     scan_.attested = std::max(scan_.attested, std::min(attested, limit));
-    std::deque<UnattestedBatch>& batches = scan_.unattested;
-    while (!batches.empty() &&
-           batches.front().offset + batches.front().payload_bytes <= scan_.attested) {
-      batches.pop_front();
-    }
+    drop_attested(scan_.unattested, scan_.attested);
   }
 
   /// Looks behind the place where the log stops for batches that vouch for what should be there.
@@ -214,6 +276,7 @@ class Scanner {
   io::Disk& disk_;
   std::string folder_;
   std::optional<Offset> checkpoint_;
+  const std::size_t thread_count_;
   Scan scan_;
   Damage stop_;
   std::size_t stop_index_ = 0;
@@ -226,8 +289,13 @@ std::uint64_t Scan::next_sequence() const {
   return segments.empty() ? 1 : segments.back().sequence + 1;
 }
 
-Result<Scan> scan(io::Disk& disk, const std::string& folder, std::optional<Offset> checkpoint) {
-  return Scanner(disk, folder, checkpoint).run();
+Result<Scan> scan(io::Disk& disk, const std::string& folder, std::optional<Offset> checkpoint,
+                  Threads threads) {
+  const std::size_t count =
+      threads == Threads::kNo
+          ? 1
+          : std::clamp<std::size_t>(std::thread::hardware_concurrency(), 2, kCheckThreadsMax);
+  return Scanner(disk, folder, checkpoint, count).run();
 }
 
 Error corruption(const Damage& damage, const std::string& folder, Offset attested) {
@@ -268,7 +336,7 @@ Status for_each_batch(io::Disk& disk, const Scan& scan, Offset from,
 }
 
 Result<std::uint64_t> replay_from(io::Disk& disk, const Scan& found, Offset checkpoint,
-                                  Replay& replay, ReadAhead reads_ahead) {
+                                  Replay& replay, Threads threads) {
   std::uint64_t bytes = 0;
   const auto visit = [&](const FoundSegment&, const Batch& batch) -> Status {
     if (batch.header.end() <= checkpoint || batch.payload.empty()) return Status::okay();
@@ -277,7 +345,7 @@ Result<std::uint64_t> replay_from(io::Disk& disk, const Scan& found, Offset chec
     bytes += payload.size();
     return replay.replay(payload, batch.header.offset + known);
   };
-  if (reads_ahead == ReadAhead::kYes) {
+  if (threads == Threads::kYes) {
     TRY(for_each_batch_ahead(disk, found, checkpoint, visit));
   } else {
     TRY(for_each_batch(disk, found, checkpoint, visit));

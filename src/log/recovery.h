@@ -71,10 +71,15 @@ struct Scan {
   Offset first_unattested() const { return unattested.empty() ? end : unattested.front().offset; }
 };
 
+/// May recovery start threads of its own, which end before it returns? Without, its calls of the
+/// disk come in one order.
+enum class Threads : bool { kNo, kYes };
+
 /// Reads everything once. `checkpoint`: what lies below is not needed, and was vouched for; without
-/// one the log begins where its first segment does. Errors: kIo; kInvalid: written by a newer
-/// version. Damage is a finding, not an error.
-Result<Scan> scan(io::Disk& disk, const std::string& folder, std::optional<Offset> checkpoint);
+/// one the log begins where its first segment does. What is found does not depend on `threads`.
+/// Errors: kIo; kInvalid: written by a newer version. Damage is a finding, not an error.
+Result<Scan> scan(io::Disk& disk, const std::string& folder, std::optional<Offset> checkpoint,
+                  Threads threads);
 
 /// The message that stops a start.
 Error corruption(const Damage& damage, const std::string& folder, Offset attested);
@@ -84,12 +89,10 @@ Error corruption(const Damage& damage, const std::string& folder, Offset atteste
 Status for_each_batch(io::Disk& disk, const Scan& scan, Offset from,
                       const std::function<Status(const FoundSegment&, const Batch&)>& visit);
 
-/// May the batches be read on a thread of their own, ahead of their replay?
-enum class ReadAhead : bool { kNo, kYes };
-/// Hands the payload from `checkpoint` on, which may lie inside a batch, to `replay`. Returns its
-/// bytes.
+/// Hands the payload from `checkpoint` on, which may lie inside a batch, to `replay`, on this
+/// thread; `threads`: reading goes on meanwhile. Returns its bytes.
 Result<std::uint64_t> replay_from(io::Disk& disk, const Scan& found, Offset checkpoint,
-                                  Replay& replay, ReadAhead reads_ahead);
+                                  Replay& replay, Threads threads);
 
 std::string path_in(const std::string& folder, const std::string& name);
 

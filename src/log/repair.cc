@@ -64,13 +64,13 @@ Status save_tail(io::Disk& disk, const std::string& path, std::uint64_t position
 
 Result<CheckReport> check(io::Disk& disk, const std::string& folder) {
   TRY_LET(const auto lock, disk.lock(path_in(folder, kLockName)));
-  TRY_LET(const Scan found, scan(disk, folder, std::nullopt));
+  TRY_LET(const Scan found, scan(disk, folder, std::nullopt, Threads::kNo));
   return CheckReport{.is_sound = !found.damage.has_value(), .text = describe(found)};
 }
 
 Result<CheckReport> repair(io::Disk& disk, const std::string& folder) {
   TRY_LET(const auto lock, disk.lock(path_in(folder, kLockName)));
-  TRY_LET(const Scan found, scan(disk, folder, std::nullopt));
+  TRY_LET(const Scan found, scan(disk, folder, std::nullopt, Threads::kNo));
   CheckReport report{.is_sound = true, .text = describe(found)};
   if (!found.damage.has_value()) {
     report.text += "nothing to repair\n";

@@ -28,14 +28,22 @@ Result<SegmentReader> SegmentReader::open(io::File& file, const std::string& pat
 Result<Bytes> SegmentReader::load(std::uint64_t position, std::uint64_t bytes) {
   if (position >= file_bytes_) return Bytes{};
   bytes = std::min(bytes, file_bytes_ - position);
-  const bool is_loaded =
-      position >= window_begin_ && position + bytes <= window_begin_ + window_.size();
-  if (!is_loaded) {
-    window_.resize(std::min(std::max(bytes, kWindowBytes), file_bytes_ - position));
+  const std::uint64_t window_end = window_begin_ + window_bytes_;
+  const bool begins_inside = position >= window_begin_ && position < window_end;
+  if (!begins_inside || position + bytes > window_end) {
+    // Batches are often not much smaller than the window: what it has of this one is not read
+    // again.
+    const std::uint64_t kept = begins_inside ? window_end - position : 0;
+    if (kept > 0) std::memmove(window_.data(), &window_[position - window_begin_], kept);
     window_begin_ = position;
-    TRY_LET(const std::size_t got, file_->read_at(position, {window_.data(), window_.size()}));
-    window_.resize(got);
-    bytes = std::min<std::uint64_t>(bytes, got);
+    window_bytes_ = kept;
+    const std::uint64_t wanted =
+        std::min(std::max(bytes, kWindowBytes), file_bytes_ - position) - kept;
+    if (window_.size() < kept + wanted) window_.resize(kept + wanted);
+    TRY_LET(const std::size_t got,
+            file_->read_at(position + kept, {window_.data() + kept, wanted}));
+    window_bytes_ += got;
+    bytes = std::min(bytes, window_bytes_);
   }
   return Bytes(window_).substr(position - window_begin_, bytes);
 }

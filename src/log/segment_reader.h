@@ -62,8 +62,10 @@ class SegmentReader {
   std::uint64_t position_ = kSegmentHeaderBytes;
   HeaderState header_state_ = HeaderState::kBad;
   SegmentHeader header_;
-  std::string window_;  ///< the bytes of the file from window_begin_ on
+  /// The first window_bytes_ are those of the file from window_begin_ on; the rest is room.
+  std::string window_;
   std::uint64_t window_begin_ = 0;
+  std::uint64_t window_bytes_ = 0;
 };
 
 }  // namespace diskdb::log

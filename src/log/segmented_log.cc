@@ -509,10 +509,11 @@ Status SegmentedLog::sync_all() {
 
 Status SegmentedLog::read(Offset from, Replay& replay) {
   TRY(sync_all());
-  TRY_LET(const Scan found, scan(disk_, options_.folder, from));
+  const Threads threads = options_.start_syncer_thread ? Threads::kYes : Threads::kNo;
+  TRY_LET(const Scan found, scan(disk_, options_.folder, from, threads));
   if (found.damage.has_value()) return corruption(*found.damage, options_.folder, found.attested);
   ASSERT(found.end == written());
-  TRY(replay_from(disk_, found, from, replay, ReadAhead::kNo));
+  TRY(replay_from(disk_, found, from, replay, threads));
   return Status::okay();
 }
 
