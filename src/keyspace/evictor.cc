@@ -257,11 +257,13 @@ Evictor::Found Evictor::sample(Victim* victim) {
   for (std::size_t round = 0; round < rounds; ++round) {
     const std::size_t first = random_.below(shards.size());
     std::size_t sampled = 0;
+    looked_at_ = 0;
     for (std::size_t i = 0; i < shards.size() && sampled < wanted; ++i) {
       const Found here =
           sample_shard(shards[(first + i) % shards.size()], wanted, &sampled, victim);
       if (here == Found::kKey || (here == Found::kUnknown && found == Found::kNone)) found = here;
-      if (here == Found::kKey && i == 0) break;  // keys are dense: the next round is elsewhere
+      // A few keys in each shard make no sample; but few that may go, among many, must do.
+      if (sampled > 0 && looked_at_ >= kBucketsPerSample) break;
     }
     if (sampled == 0) break;
   }
@@ -299,6 +301,7 @@ Evictor::Found Evictor::sample_table(const Table& table, std::uint32_t db, std::
   bool has_found = false;
   for (std::size_t i = 0; i < looked_at && *sampled < wanted; ++i) {
     if (bucket == bucket_count) bucket = 0;
+    ++looked_at_;
     table.for_buckets(&bucket, 1, [&](const Table::Slot slot) {
       if (Table::is_gone(slot) || *sampled >= wanted) return;
       if (is_volatile_only && !Table::is_expiring(slot)) return;

@@ -16,7 +16,8 @@
 //
 // Deleting. As Redis samples: some keys at random places, and the worst of them goes, as DEL
 // through the funnel. Where Redis keeps a pool of candidates between samples, three samples are
-// taken instead.
+// taken instead: keys are where their hash says, so neighbours are as good as random ones, and
+// where a shard holds too few for a sample the next ones add theirs.
 #pragma once
 
 #include <array>
@@ -102,7 +103,8 @@ class Evictor {
 
   std::vector<Candidate> candidates_;
   std::vector<std::string> expired_;
-  double allowance_ = 0;  ///< of evictions, carried over
+  std::size_t looked_at_ = 0;  ///< buckets, for the sample at hand
+  double allowance_ = 0;       ///< of evictions, carried over
   static constexpr std::size_t kRecentCount = 64;
   std::array<std::uint64_t, kRecentCount> recent_{};  ///< scores seen lately
   std::uint64_t recent_seen_ = 0;

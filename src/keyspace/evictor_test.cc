@@ -21,15 +21,13 @@ constexpr std::uint64_t kKeyBytesMin = 2 << 20;  // what keys may cost under the
 
 /// A keyspace with or without a store, and everything that moves keys between them.
 struct Tier {
-  explicit Tier(bool has_store = true) : disk(1) {
+  explicit Tier(bool has_store = true, const Options& options = kOptions) : disk(1) {
     if (has_store) {
-      store::Options options;
-      options.folder = "/db";
-      auto opened = store::Store::open(disk, options);
+      auto opened = store::Store::open(disk, {.folder = "/db"});
       EXPECT_TRUE(opened.ok());
       store = std::move(*opened);
     }
-    keyspace = std::make_unique<Keyspace>(kOptions, &log, store.get());
+    keyspace = std::make_unique<Keyspace>(options, &log, store.get());
     if (has_store) checkpointer = std::make_unique<Checkpointer>(*keyspace, clock);
     client = std::make_unique<TestClient>(*keyspace);
     client->now = clock.wall();
@@ -231,7 +229,8 @@ TEST(Evictor, FewEntriesAreJudgedByThoseSeenLately) {
 // ---- The deleting policies
 
 struct Deleting : Tier {
-  explicit Deleting(Policy policy, bool has_store = false) : Tier(has_store) {
+  explicit Deleting(Policy policy, bool has_store = false, const Options& options = kOptions)
+      : Tier(has_store, options) {
     keyspace->budget.set_policy(policy);
   }
   /// Half of the keys expire, the higher the later.
@@ -284,6 +283,21 @@ TEST(Evictor, DeletesTheKeysUsedLeast) {
   EXPECT_EQ(tier.evictor->step(kLong), Room::kEnough);
   EXPECT_GT(tier.resident_count(0, 1000), 880);
   EXPECT_LT(tier.resident_count(1000, 2000), 350);
+}
+
+// A key or two in each shard: a sample needs several shards.
+TEST(Evictor, SamplesAreLargeWhereShardsAreSparse) {
+  Deleting tier(Policy::kAllKeysLru, false,
+                {.shard_count = 1024, .database_count = 2, .hash_seed = kOptions.hash_seed});
+  tier.fill(0, 1200);
+  tier.advance({60'000});
+  tier.fill(1200, 1500);
+  while (tier.keyspace->policy_deletion_count < 900) {
+    tier.allow_exactly(tier.keyspace->allocated_bytes() - 1);
+    ASSERT_EQ(tier.evictor->step(kLong), Room::kEnough);
+  }
+  EXPECT_GT(tier.resident_count(1200, 1500), 297);
+  tier.verify();
 }
 
 TEST(Evictor, DeletesAtRandom) {
