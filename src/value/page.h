@@ -96,6 +96,8 @@ PairView split_pair(Bytes entry);
 /// Requires of the bytes: written by the functions below, or passed by verify_page().
 class PageView {
  public:
+  /// Of nothing: no function may be called.
+  PageView() = default;
   explicit PageView(Bytes page) : PageView(page.data()) {}
   explicit PageView(const char* page) : page_(page) {
     const auto shape = static_cast<unsigned char>(page[1]);
@@ -189,13 +191,13 @@ class PageView {
     return word;
   }
 
-  const char* page_;
-  std::size_t count_;
-  std::size_t key_bytes_;
-  std::size_t length_bytes_;
-  std::size_t link_bytes_;
-  std::uint32_t heap_bytes_;
-  bool is_pairs_;
+  const char* page_ = nullptr;
+  std::size_t count_ = 0;
+  std::size_t key_bytes_ = 0;
+  std::size_t length_bytes_ = 0;
+  std::size_t link_bytes_ = 0;
+  std::uint32_t heap_bytes_ = 0;
+  bool is_pairs_ = false;
 };
 
 /// Goes through the entries forward, without summing lengths anew.

@@ -1,0 +1,396 @@
+// Reading and changing entries. How pages split, merge and go is counted_tree_shape.cc, how they
+// come and leave memory is counted_tree_residency.cc.
+#include "value/counted_tree.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace diskdb::value {
+namespace {
+
+constexpr std::size_t kBlockHeaderBytes = 24;
+constexpr std::size_t kPageBytesMin = 64;
+constexpr std::size_t kGravesFreedAtOnce = 64;
+
+}  // namespace
+
+CountedTree::CountedTree(PageShape leaf_shape, std::size_t page_bytes)
+    : leaf_shape_(leaf_shape),
+      page_bytes_(std::max(page_bytes, kPageBytesMin) - kBlockHeaderBytes) {
+  ASSERT(!leaf_shape.is_inner);
+}
+
+CountedTree::CountedTree(const TreeRoot& root, std::size_t page_bytes)
+    : CountedTree(root.leaf_shape, page_bytes) {
+  levels_ = root.levels;
+  count_ = root.count;
+  root_id_ = root.root;
+  next_id_ = root.next_id;
+}
+
+CountedTree::~CountedTree() { free_some(SIZE_MAX); }
+
+TreeRoot CountedTree::root() const {
+  return {.leaf_shape = leaf_shape_,
+          .levels = levels_,
+          .count = count_,
+          .root = root_id_,
+          .next_id = next_id_};
+}
+
+// ---- Finding the way ----
+
+CountedTree::Below CountedTree::link_at(const PageView& page, std::uint64_t position) {
+  // The end belongs to the last page.
+  std::size_t index = 0;
+  for (; index + 1 < page.count(); ++index) {
+    const std::uint64_t count = page.link(index).count;
+    if (position < count) break;
+    position -= count;
+  }
+  return {index, position};
+}
+
+std::size_t CountedTree::link_for(const PageView& page, PageKey key, Bytes tail) {
+  const PageView::Found found = page.lower_bound(key, tail, 1);
+  return found.is_equal ? found.index : found.index - 1;
+}
+
+void CountedTree::descend(std::uint64_t position, Path* path) const {
+  PageFrame* frame = root_frame_;
+  while (true) {
+    ASSERT(frame != nullptr);  // the path is resident
+    if (!frame->is_inner()) break;
+    const Below below = link_at(frame->view(), position);
+    path->steps[path->depth++] = {frame->as_inner(), below.index};
+    position = below.position;
+    frame = frame->as_inner()->children[below.index];
+  }
+  path->leaf = frame;
+  path->index = position;
+}
+
+void CountedTree::descend(PageKey key, Bytes tail, Path* path) const {
+  PageFrame* frame = root_frame_;
+  while (true) {
+    ASSERT(frame != nullptr);  // the path is resident
+    if (!frame->is_inner()) break;
+    const std::size_t index = link_for(frame->view(), key, tail);
+    path->steps[path->depth++] = {frame->as_inner(), index};
+    frame = frame->as_inner()->children[index];
+  }
+  const PageView page = frame->view();
+  page.prefetch_columns();
+  const PageView::Found found = page.lower_bound(key, tail);
+  path->leaf = frame;
+  path->index = found.index;
+  path->is_equal = found.is_equal;
+}
+
+std::size_t CountedTree::index_in(const InnerFrame* parent, const PageFrame* child) {
+  const auto place = std::find(parent->children.begin(), parent->children.end(), child);
+  ASSERT(place != parent->children.end());
+  return static_cast<std::size_t>(place - parent->children.begin());
+}
+
+// ---- Reading ----
+
+CountedTree::Cursor CountedTree::at(std::uint64_t position) const {
+  ASSERT(position <= count_);
+  if (position == count_) return {};
+  Path path;
+  descend(position, &path);
+  return {path.leaf, path.index};
+}
+
+CountedTree::Cursor CountedTree::lower_bound(PageKey key, Bytes tail) const {
+  ASSERT(!is_by_position());
+  if (count_ == 0) return {};
+  Path path;
+  descend(key, tail, &path);
+  if (path.index < path.leaf->view().count()) return {path.leaf, path.index};
+  Cursor cursor(path.leaf, path.index - 1);
+  cursor.next();
+  return cursor;
+}
+
+CountedTree::Cursor CountedTree::find(PageKey key, Bytes tail) const {
+  ASSERT(!is_by_position());
+  if (count_ == 0) return {};
+  Path path;
+  descend(key, tail, &path);
+  if (!path.is_equal) return {};
+  return {path.leaf, path.index};
+}
+
+std::uint64_t CountedTree::rank(PageKey key, Bytes tail) const {
+  ASSERT(!is_by_position());
+  if (count_ == 0) return 0;
+  Path path;
+  descend(key, tail, &path);
+  std::uint64_t rank = path.index;
+  for (std::size_t i = 0; i < path.depth; ++i) {
+    rank += path.steps[i].frame->view().sum_of_links(0, path.steps[i].index);
+  }
+  return rank;
+}
+
+std::uint64_t CountedTree::position_of(const Cursor& cursor) const {
+  if (cursor.is_at_end()) return count_;
+  std::uint64_t position = cursor.index_;
+  const PageFrame* frame = cursor.leaf_;
+  for (InnerFrame* parent = frame->parent; parent != nullptr; parent = frame->parent) {
+    position += parent->view().sum_of_links(0, index_in(parent, frame));
+    frame = parent;
+  }
+  return position;
+}
+
+void CountedTree::prefetch(PageKey key) const {
+  PageFrame* frame = root_frame_;
+  while (frame != nullptr && frame->level > 1) {
+    frame = frame->as_inner()->children[link_for(frame->view(), key, {})];
+  }
+  if (frame == nullptr) return;
+  if (frame->is_inner()) {
+    frame = frame->as_inner()->children[link_for(frame->view(), key, {})];
+    if (frame == nullptr) return;
+  }
+  __builtin_prefetch(frame->page.data());
+}
+
+void CountedTree::Cursor::next() {
+  ASSERT(leaf_ != nullptr);
+  offset_ += page_.length(index_);
+  if (++index_ < page_.count()) [[likely]]
+    return;
+  PageFrame* frame = leaf_;
+  for (InnerFrame* parent = frame->parent; parent != nullptr; parent = frame->parent) {
+    const std::size_t index = index_in(parent, frame) + 1;
+    if (index == parent->children.size()) {
+      frame = parent;
+      continue;
+    }
+    frame = parent->children[index];
+    ASSERT(frame != nullptr);  // what the cursor enters is resident
+    while (frame->is_inner()) {
+      frame = frame->as_inner()->children.front();
+      ASSERT(frame != nullptr);
+    }
+    *this = Cursor(frame, 0);
+    return;
+  }
+  *this = Cursor();
+}
+
+void CountedTree::Cursor::previous() {
+  ASSERT(leaf_ != nullptr);
+  if (index_ > 0) [[likely]] {
+    offset_ -= page_.length(--index_);
+    return;
+  }
+  PageFrame* frame = leaf_;
+  for (InnerFrame* parent = frame->parent; parent != nullptr; parent = frame->parent) {
+    const std::size_t index = index_in(parent, frame);
+    if (index == 0) {
+      frame = parent;
+      continue;
+    }
+    frame = parent->children[index - 1];
+    ASSERT(frame != nullptr);  // what the cursor enters is resident
+    while (frame->is_inner()) {
+      frame = frame->as_inner()->children.back();
+      ASSERT(frame != nullptr);
+    }
+    *this = Cursor(frame, frame->view().count() - 1);
+    return;
+  }
+  *this = Cursor();
+}
+
+// ---- Changing ----
+
+bool CountedTree::insert(PageKey key, const Entry& entry, const PageEdit& edit) {
+  ASSERT(!is_by_position());
+  if (count_ == 0) {
+    insert_first(key, entry, edit);
+    return true;
+  }
+  while (true) {
+    Path path;
+    descend(key, entry.tail(), &path);
+    if (path.is_equal) return false;
+    if (try_insert(path, key, entry, edit)) return true;
+  }
+}
+
+bool CountedTree::put(PageKey key, const Entry& entry, const PageEdit& edit) {
+  ASSERT(!is_by_position());
+  if (count_ == 0) {
+    insert_first(key, entry, edit);
+    return true;
+  }
+  while (true) {
+    Path path;
+    descend(key, entry.tail(), &path);
+    const bool is_new = !path.is_equal;
+    if (is_new ? try_insert(path, key, entry, edit) : try_replace(path, entry, edit)) return is_new;
+  }
+}
+
+bool CountedTree::replace(PageKey key, const Entry& entry, const PageEdit& edit) {
+  ASSERT(!is_by_position());
+  if (count_ == 0) return false;
+  while (true) {
+    Path path;
+    descend(key, entry.tail(), &path);
+    if (!path.is_equal) return false;
+    if (try_replace(path, entry, edit)) return true;
+  }
+}
+
+bool CountedTree::erase(PageKey key, Bytes tail, const PageEdit& edit) {
+  ASSERT(!is_by_position());
+  if (count_ == 0) return false;
+  Path path;
+  descend(key, tail, &path);
+  if (!path.is_equal) return false;
+  erase_at_path(path, edit);
+  return true;
+}
+
+void CountedTree::insert_at(std::uint64_t position, const Entry& entry, const PageEdit& edit) {
+  ASSERT(is_by_position());
+  ASSERT(position <= count_);
+  if (count_ == 0) {
+    insert_first({}, entry, edit);
+    return;
+  }
+  while (true) {
+    Path path;
+    descend(position, &path);
+    if (try_insert(path, {}, entry, edit)) return;
+  }
+}
+
+void CountedTree::replace_at(std::uint64_t position, const Entry& entry, const PageEdit& edit) {
+  ASSERT(position < count_);
+  while (true) {
+    Path path;
+    descend(position, &path);
+    if (try_replace(path, entry, edit)) return;
+  }
+}
+
+void CountedTree::erase_range(std::uint64_t first, std::uint64_t last, const PageEdit& edit) {
+  ASSERT(first <= last && last <= count_);
+  if (first == last) return;
+  if (last - first == count_) {
+    drop_below(root_frame_, root_id_, levels_ - 1U, edit);
+    become_empty();
+    free_graves(kGravesFreedAtOnce);
+    return;
+  }
+  Path path;
+  if (last - first == 1) {
+    descend(first, &path);
+    erase_at_path(path, edit);
+    return;
+  }
+  ASSERT(root_frame_ != nullptr);
+  erase_below(root_frame_, first, last, edit);
+  free_graves(kGravesFreedAtOnce);
+  count_ -= last - first;
+  // What became small lies on both sides of the gap.
+  if (first < count_) {
+    descend(first, &path);
+    mend(path, edit);
+  }
+  if (first > 0 && count_ > 0) {
+    Path left;
+    descend(first - 1, &left);
+    mend(left, edit);
+  }
+}
+
+bool CountedTree::try_insert(Path& path, PageKey key, const Entry& entry, const PageEdit& edit) {
+  PageFrame* leaf = path.leaf;
+  const PageView page = leaf->view();
+  ASSERT_SLOW(page.is_pairs() == entry.is_pair());
+  const std::size_t growth = page_insert_growth(page, entry.size());
+  if (!is_oversize(page, growth)) [[likely]] {
+    frames_.touch(leaf, edit);
+    char* bytes = frames_.reserve(leaf, page.size() + growth);
+    page_insert(bytes, path.index, key, entry);
+    frames_.settle(leaf);
+    add_counts(path, path.depth, 1, edit);
+    ++count_;
+    return true;
+  }
+  const std::size_t count = page.count();
+  const bool is_large = entry.size() > page_bytes_ / 2 || count == 1;
+  // At the edges pages stay full, for lists and logs grow there.
+  if (path.index == count && (is_large || is_rightmost(path, path.depth))) {
+    insert_as_leaf(path, true, key, entry, edit);
+    return true;
+  }
+  if (path.index == 0 && (is_large || is_leftmost(path, path.depth))) {
+    insert_as_leaf(path, false, key, entry, edit);
+    return true;
+  }
+  split_leaf(path, is_large ? path.index : middle_of(page), edit);
+  return false;
+}
+
+bool CountedTree::try_replace(Path& path, const Entry& entry, const PageEdit& edit) {
+  PageFrame* leaf = path.leaf;
+  const PageView page = leaf->view();
+  ASSERT_SLOW(page.is_pairs() == entry.is_pair());
+  const std::size_t old_length = page.length(path.index);
+  const std::ptrdiff_t growth = page_resize_growth(page, old_length, entry.size());
+  const std::size_t size = page.size() + static_cast<std::size_t>(growth);
+  if (growth > 0 && size > page_bytes_ && page.count() > 1) {
+    // A large entry gets a page of its own, others half of this one.
+    const bool is_large = entry.size() > page_bytes_ / 2;
+    split_leaf(path, is_large ? std::max<std::size_t>(path.index, 1) : middle_of(page), edit);
+    return false;
+  }
+  frames_.touch(leaf, edit);
+  char* bytes = frames_.reserve(leaf, std::max(size, page.size()));
+  page_replace(bytes, path.index, entry);
+  frames_.settle(leaf);
+  if (growth < 0) mend(path, edit);
+  return true;
+}
+
+void CountedTree::erase_at_path(Path& path, const PageEdit& edit) {
+  --count_;
+  PageFrame* leaf = path.leaf;
+  if (leaf->view().count() == 1) {
+    remove_leaf(path, edit);
+    return;
+  }
+  frames_.touch(leaf, edit);
+  page_erase(frames_.reserve(leaf, 0), path.index, 1);
+  frames_.settle(leaf);
+  add_counts(path, path.depth, -1, edit);
+  mend(path, edit);
+}
+
+void CountedTree::add_counts(const Path& path, std::size_t depth, std::int64_t by,
+                             const PageEdit& edit) {
+  for (std::size_t i = 0; i < depth; ++i) {
+    const Step& step = path.steps[i];
+    PageLink link = step.frame->view().link(step.index);
+    link.count += static_cast<std::uint64_t>(by);
+    set_link(step.frame, step.index, link, edit);
+  }
+}
+
+void CountedTree::set_link(InnerFrame* frame, std::size_t index, PageLink link,
+                           const PageEdit& edit) {
+  frames_.touch(frame, edit);
+  page_set_link(frames_.reserve(frame, 0), index, link);
+}
+
+}  // namespace diskdb::value
