@@ -14,7 +14,7 @@ build_packages=(
 test_packages=(
   libgtest-dev
   redis-tools python3-redis libhiredis-dev
-  tcl netcat-openbsd
+  tcl netcat-openbsd valgrind
   clang-19 libclang-rt-19-dev
 )
 

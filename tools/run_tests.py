@@ -67,6 +67,7 @@ def system_steps():
         script("tcl", "tests/tcl/run.py", seconds_max=1200),
         script("clients", "tests/clients/run.py", "--requests", 50_000),
         script("packages", "tests/dataset/packages.py"),
+        script("instructions", "bench/instructions.py"),
         script("memory", "tests/memory/run.py"),
         script("hostile", "tests/hostile/run.py", "--short"),
         script("replay_digest", "tests/crash/replay_digest.py"),

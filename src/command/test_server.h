@@ -19,6 +19,7 @@
 #include "keyspace/keyspace.h"
 #include "resp/output.h"
 #include "resp/reply.h"
+#include "resp/request.h"
 
 namespace diskdb::command {
 
@@ -47,6 +48,20 @@ class TestServer {
     visible_after_ = progress.visible_after;
     if (client.session.closes_after_reply) close(name);
     return std::string(output.view());
+  }
+
+  /// The replies to requests as a socket gives them, whole ones, run together as a connection does.
+  Bytes run_raw(Bytes input) {
+    Client& client = this->client("1");
+    raw_output_.clear();
+    resp::Reply reply(raw_output_, client.session.dialect);
+    while (!input.empty()) {
+      const resp::ParseStatus status = parser_.parse(input, kRequestsPerRun);
+      ASSERT(status == resp::ParseStatus::kRequests);
+      dispatcher_.run(client.session, parser_.requests(), reply, clock_.wall());
+      input.remove_prefix(parser_.consumed());
+    }
+    return raw_output_.view();
   }
 
   /// The offset of the log that the reply of the last run() must wait for.
@@ -143,7 +158,12 @@ class TestServer {
                      .facts = facts_,
                      .checkpointer = nullptr};
   Dispatcher dispatcher_{services_};
+  static constexpr std::size_t kRequestsPerRun = 64;
+
   std::map<std::string, std::unique_ptr<Client>> clients_;
+  resp::ParserOptions parser_options_;
+  resp::RequestParser parser_{parser_options_};
+  resp::StringOutput raw_output_;
   std::string raw_;
   log::Offset visible_after_ = 0;
 };

@@ -1,0 +1,115 @@
+// bench/hot_path.cc — the path of a plain command without sockets: requests as received are parsed,
+// executed, answered, and their frames written to a log. For counting instructions
+// (bench/instructions.py), which are the same on every run.
+//
+//     hot_path LOAD PIPELINES     # set, get, incr, mixed
+//
+// counted_part() is what is counted; what it is given is prepared before.
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/number.h"
+#include "command/test_server.h"
+#include "io/real_disk.h"
+#include "log/log.h"
+#include "resp/request.h"
+
+namespace {
+
+using namespace diskdb;
+
+constexpr std::uint64_t kKeyCount = 20'000;
+constexpr std::size_t kDepth = 16;
+constexpr std::size_t kValueBytes = 128;
+
+class Ignore final : public log::Replay {
+ public:
+  Status replay(Bytes, log::Offset) override { return {}; }
+};
+
+/// A log in a folder of its own, gone with the object. Nothing is fsynced.
+class ScratchLog {
+ public:
+  ScratchLog() {
+    folder_ = std::filesystem::temp_directory_path() / "diskdb-hot-path-XXXXXX";
+    if (::mkdtemp(folder_.data()) == nullptr) std::abort();
+    Ignore replay;
+    log::Options options;
+    options.folder = folder_;
+    options.fsync = log::Fsync::kNo;
+    options.start_syncer_thread = false;
+    auto opened = log::Log::open(disk_, clock_, options, replay);
+    if (!opened.ok()) std::abort();
+    log_ = std::move(opened.value());
+  }
+  ScratchLog(const ScratchLog&) = delete;
+  ScratchLog& operator=(const ScratchLog&) = delete;
+  ~ScratchLog() {
+    log_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  log::Log* get() { return log_.get(); }
+
+ private:
+  std::string folder_;
+  io::RealDisk disk_;
+  io::RealClock clock_;
+  std::unique_ptr<log::Log> log_;
+};
+
+void append_command(const std::vector<std::string>& words, std::string* out) {
+  out->append(fmt::format("*{}\r\n", words.size()));
+  for (const std::string& word : words) {
+    out->append(fmt::format("${}\r\n{}\r\n", word.size(), word));
+  }
+}
+
+std::vector<std::string> command_of(const std::string& load, io::Random& random) {
+  const std::string number = fmt::format("{:012}", random.below(kKeyCount));
+  const bool gets = load == "get" || (load == "mixed" && random.below(2) == 0);
+  if (gets) return {"GET", "key:" + number};
+  if (load == "incr") return {"INCR", "counter:" + number};
+  return {"SET", "key:" + number, std::string(kValueBytes, 'v')};
+}
+
+/// What is counted: a pipeline as it came from a socket, its replies written, its frames logged.
+[[gnu::noinline]] void counted_part(command::TestServer& server, log::Log& log, Bytes pipeline) {
+  (void)server.run_raw(pipeline);
+  log.write_pending();
+}
+
+int run(const std::string& load, std::size_t pipeline_count) {
+  ScratchLog log;
+  command::TestServer server(log.get());
+  io::Random random(1);
+  std::string text;
+  for (std::uint64_t i = 0; i < kKeyCount; ++i) {
+    text.clear();
+    append_command({"SET", fmt::format("key:{:012}", i), std::string(kValueBytes, 'v')}, &text);
+    append_command({"INCR", fmt::format("counter:{:012}", i)}, &text);
+    (void)server.run_raw(text);
+    log.get()->write_pending();
+  }
+  for (std::size_t i = 0; i < pipeline_count; ++i) {
+    text.clear();
+    for (std::size_t k = 0; k < kDepth; ++k) append_command(command_of(load, random), &text);
+    counted_part(server, *log.get(), text);
+  }
+  fmt::print("{} commands\n", pipeline_count * kDepth);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto count = argc == 3 ? parse_integer(argv[2]) : std::nullopt;
+  if (!count || *count <= 0) {
+    fmt::print(stderr, "usage: hot_path set|get|incr|mixed PIPELINES\n");
+    return 2;
+  }
+  return run(argv[1], static_cast<std::size_t>(*count));
+}
