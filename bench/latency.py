@@ -1,0 +1,155 @@
+#!/usr/bin/python3
+"""Latency at half of capacity, open loop, while the server does something large: checkpoints, growth of its tables, expiry
+of a million keys at once, FLUSHALL of ten million.
+
+First the capacity is measured (one request a round trip), then a load at half of it goes on through each event. Other work of
+the machine shows in the figures too, and only ever makes them worse: each event is measured several times, and what counts is
+the best of its runs, beside the best of as many runs without an event. A step that the server causes shows in all of them.
+
+    bench/latency.py                     # some minutes
+    bench/latency.py --short
+    bench/latency.py --binary redis      # the same for Redis, to compare
+"""
+
+import argparse
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from lib import servers, watch  # noqa: E402
+from lib.report import Report  # noqa: E402
+from lib.resp import encode  # noqa: E402
+
+STEP_MS_MAX = 5.0
+KEYS = 100_000  # of the load
+SHARE_OF_CAPACITY = 0.5
+
+
+def nothing(_connection, _arguments):
+    pass
+
+
+def checkpoints(connection, _arguments):
+    for _ in range(2):
+        watch.checkpoint(connection)
+
+
+def growth(connection, arguments):
+    """New keys, evenly over the time: tables of every shard grow by and by."""
+    parts = arguments.events // 100
+    begin = time.monotonic()
+    for part in range(parts):
+        commands = [encode(["SET", f"new:{part * 100 + i}", "v" * 32]) for i in range(100)]
+        connection.send_raw(b"".join(commands))
+        for _ in commands:
+            connection.receive()
+        time.sleep(max(0.0, begin + part * arguments.seconds * 0.8 / parts - time.monotonic()))
+
+
+def prepare_expiry(connection, arguments):
+    """Keys that all expire two seconds from now or later, at one instant."""
+    seconds = 2 + arguments.events // 100_000
+    at = int((time.time() + seconds) * 1000)
+    for first in range(0, arguments.events, 1000):
+        commands = [encode(["SET", f"brief:{first + i}", "v" * 32, "PXAT", at]) for i in range(1000)]
+        connection.send_raw(b"".join(commands))
+        for _ in commands:
+            connection.receive()
+    time.sleep(max(0.0, at / 1000 - time.time() - 1))
+
+
+def prepare_flush(connection, arguments):
+    """Keys in another database than the load's (which FLUSHALL empties too)."""
+    watch.OpenLoop(connection.port, "--load", "--keys", arguments.events * 10, "--value-bytes", 32, "--connections", 20,
+                   "--wait", 120).wait()
+
+
+def flush(connection, _arguments):
+    time.sleep(1)
+    connection.call("FLUSHALL")
+
+
+# name: (before the load, meanwhile)
+EVENTS = {
+    "nothing": (nothing, nothing),
+    "checkpoints": (nothing, checkpoints),
+    "growth": (nothing, growth),
+    "expiry": (prepare_expiry, nothing),
+    "FLUSHALL": (prepare_flush, flush),
+}
+
+
+def load_options(arguments):
+    return ["--keys", KEYS, "--value-bytes", 128, "--reads", 0.5, "--connections", arguments.connections, "--wait", 60]
+
+
+def capacity(server, arguments):
+    """Requests a second, one a round trip, that the generator and the server together manage."""
+    run = watch.OpenLoop(server.port, "--rate", 1_000_000, "--seconds", 3, *load_options(arguments))
+    return run.wait()["rate"]
+
+
+def run_through(server, rate, event, arguments):
+    """The figures of a load at `rate` during which the event happens."""
+    prepare, act = EVENTS[event]
+    with server.connect(timeout=300) as connection:
+        prepare(connection, arguments)
+        run = watch.OpenLoop(server.port, "--rate", int(rate), "--seconds", arguments.seconds, *load_options(arguments))
+        actor = threading.Thread(target=act, args=(connection, arguments))
+        actor.start()
+        figures = run.wait()
+        actor.join()
+        if figures["errors"] or figures["unanswered"]:
+            raise SystemExit(f"{event}: {figures['errors']} errors, {figures['unanswered']} unanswered")
+        connection.call("FLUSHALL")
+    watch.wait_until_idle(server)
+    return figures
+
+
+def best(runs, name):
+    return min(run[name] for run in runs)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    servers.add_binary_argument(parser)
+    parser.add_argument("--short", action="store_true", help="fewer keys and runs")
+    parser.add_argument("--only", action="append", choices=EVENTS, help="this event (may be repeated)")
+    parser.add_argument("--runs", type=int, help="of each event (default: 3)")
+    parser.add_argument("--connections", type=int, default=50, help="of the load (default: %(default)s)")
+    parser.add_argument("--option", action="append", default=[], help="passed on to the server")
+    parser.add_argument("--deadline", type=int, default=1800, help="seconds until it gives up (default: %(default)s)")
+    arguments = parser.parse_args()
+    arguments.events = 100_000 if arguments.short else 1_000_000
+    arguments.seconds = 5 if arguments.short else 15
+    arguments.runs = arguments.runs or (1 if arguments.short else 3)
+    return arguments
+
+
+def main():
+    arguments = parse_arguments()
+    servers.set_deadline(arguments.deadline)
+    report = Report(verbose=True)
+    server = servers.diskdb(arguments.binary, None, *arguments.option)
+    server.start()
+    most = capacity(server, arguments)
+    rate = most * SHARE_OF_CAPACITY
+    print(f"     capacity {most:.0f} requests a second, load {rate:.0f}")
+    quiet = None
+    for event in EVENTS if not arguments.only else ("nothing", *arguments.only):
+        runs = [run_through(server, rate, event, arguments) for _ in range(arguments.runs)]
+        for run in runs:
+            print(f"     {event}: {watch.show_latency(run)}; the generator late by {run['late_max_ms']:.1f} ms at most")
+        quiet = quiet or runs
+        step = best(runs, "max_ms") - best(quiet, "max_ms")
+        report.check(step <= STEP_MS_MAX, f"{event}: p99.9 {best(runs, 'p999_ms'):.2f} ms, max {best(runs, 'max_ms'):.2f} ms",
+                     f"{step:.1f} ms above a load without events, more than {STEP_MS_MAX}")
+    server.kill()
+    sys.exit(report.finish())
+
+
+if __name__ == "__main__":
+    main()
