@@ -14,18 +14,20 @@ constexpr std::size_t kGravesFreedAtOnce = 64;
 
 }  // namespace
 
-CountedTree::CountedTree(PageShape leaf_shape, std::size_t page_bytes)
+CountedTree::CountedTree(PageShape leaf_shape, std::size_t page_bytes, PageIds ids)
     : leaf_shape_(leaf_shape),
-      page_bytes_(std::max(page_bytes, kPageBytesMin) - kBlockHeaderBytes) {
+      page_bytes_(std::max(page_bytes, kPageBytesMin) - kBlockHeaderBytes),
+      next_id_(ids.first),
+      id_step_(ids.step) {
   ASSERT(!leaf_shape.is_inner);
+  ASSERT(ids.first > 0 && ids.step > 0);
 }
 
-CountedTree::CountedTree(const TreeRoot& root, std::size_t page_bytes)
-    : CountedTree(root.leaf_shape, page_bytes) {
+CountedTree::CountedTree(const TreeRoot& root, std::size_t page_bytes, PageIds ids)
+    : CountedTree(root.leaf_shape, page_bytes, {root.next_id, ids.step}) {
   levels_ = root.levels;
   count_ = root.count;
   root_id_ = root.root;
-  next_id_ = root.next_id;
 }
 
 CountedTree::~CountedTree() { free_some(SIZE_MAX); }
@@ -108,9 +110,8 @@ CountedTree::Cursor CountedTree::lower_bound(PageKey key, Bytes tail) const {
   if (count_ == 0) return {};
   Path path;
   descend(key, tail, &path);
-  if (path.index < path.leaf->view().count()) return {path.leaf, path.index};
-  Cursor cursor(path.leaf, path.index - 1);
-  cursor.next();
+  Cursor cursor(path.leaf, path.index);
+  if (path.index == path.leaf->view().count()) cursor.enter_neighbour(true);
   return cursor;
 }
 
@@ -121,6 +122,22 @@ CountedTree::Cursor CountedTree::find(PageKey key, Bytes tail) const {
   descend(key, tail, &path);
   if (!path.is_equal) return {};
   return {path.leaf, path.index};
+}
+
+CountedTree::Cursor CountedTree::find_first(PageKey key) const {
+  ASSERT(!is_by_position());
+  if (count_ == 0) return {};
+  Path path;
+  descend(key, {}, &path);
+  const PageView page = path.leaf->view();
+  if (path.index < page.count()) {
+    if (page.key(path.index) != key) return {};
+    return {path.leaf, path.index};
+  }
+  if (!Cursor::can_follow(path.leaf, key)) return {};
+  Cursor cursor(path.leaf, path.index);
+  cursor.enter_neighbour(true);
+  return !cursor.is_at_end() && cursor.key() == key ? cursor : Cursor();
 }
 
 std::uint64_t CountedTree::rank(PageKey key, Bytes tail) const {
@@ -159,53 +176,60 @@ void CountedTree::prefetch(PageKey key) const {
   __builtin_prefetch(frame->page.data());
 }
 
-void CountedTree::Cursor::next() {
-  ASSERT(leaf_ != nullptr);
-  offset_ += page_.length(index_);
-  if (++index_ < page_.count()) [[likely]]
-    return;
-  PageFrame* frame = leaf_;
-  for (InnerFrame* parent = frame->parent; parent != nullptr; parent = frame->parent) {
-    const std::size_t index = index_in(parent, frame) + 1;
-    if (index == parent->children.size()) {
-      frame = parent;
-      continue;
+PageFrame* CountedTree::neighbour(const PageFrame* leaf, bool is_next, bool* is_cold) {
+  // Up to where another link with entries lies on that side, and down its near edge.
+  const PageFrame* from = leaf;
+  for (const InnerFrame* at = leaf->parent; at != nullptr; from = at, at = at->parent) {
+    std::size_t index = index_in(at, from);
+    const InnerFrame* inner = at;
+    while (true) {
+      const PageView page = inner->view();
+      const std::size_t end = is_next ? page.count() : 0;
+      if (inner == at) index += is_next ? 1 : 0;
+      while (index != end && page.link(is_next ? index : index - 1).count == 0) {
+        index = is_next ? index + 1 : index - 1;
+      }
+      if (index == end) break;
+      PageFrame* child = inner->children[is_next ? index : index - 1];
+      *is_cold = child == nullptr;
+      if (child == nullptr || !child->is_inner()) return child;
+      inner = child->as_inner();
+      index = is_next ? 0 : inner->children.size();
     }
-    frame = parent->children[index];
-    ASSERT(frame != nullptr);  // what the cursor enters is resident
-    while (frame->is_inner()) {
-      frame = frame->as_inner()->children.front();
-      ASSERT(frame != nullptr);
-    }
-    *this = Cursor(frame, 0);
-    return;
+    ASSERT(inner == at);  // a link with entries has one below it
   }
-  *this = Cursor();
+  *is_cold = false;
+  return nullptr;
 }
 
-void CountedTree::Cursor::previous() {
-  ASSERT(leaf_ != nullptr);
-  if (index_ > 0) [[likely]] {
-    offset_ -= page_.length(--index_);
+void CountedTree::Cursor::enter_neighbour(bool is_next) {
+  bool is_cold = false;
+  PageFrame* leaf = neighbour(leaf_, is_next, &is_cold);
+  if (leaf == nullptr) {
+    *this = Cursor();
+    is_cold_ = is_cold;
     return;
   }
-  PageFrame* frame = leaf_;
-  for (InnerFrame* parent = frame->parent; parent != nullptr; parent = frame->parent) {
-    const std::size_t index = index_in(parent, frame);
-    if (index == 0) {
-      frame = parent;
-      continue;
-    }
-    frame = parent->children[index - 1];
-    ASSERT(frame != nullptr);  // what the cursor enters is resident
-    while (frame->is_inner()) {
-      frame = frame->as_inner()->children.back();
-      ASSERT(frame != nullptr);
-    }
-    *this = Cursor(frame, frame->view().count() - 1);
+  *this = Cursor(leaf, is_next ? 0 : leaf->view().count() - 1);
+}
+
+bool CountedTree::Cursor::can_follow(const PageFrame* leaf, PageKey key) {
+  const PageFrame* from = leaf;
+  for (const InnerFrame* at = leaf->parent; at != nullptr; from = at, at = at->parent) {
+    const std::size_t next = index_in(at, from) + 1;
+    if (next < at->children.size()) return at->view().key(next) == key;
+  }
+  return false;
+}
+
+void CountedTree::Cursor::next_of_key() {
+  const PageKey key = this->key();
+  if (index_ + 1 == page_.count() && !can_follow(leaf_, key)) {
+    *this = Cursor();
     return;
   }
-  *this = Cursor();
+  next();
+  if (!is_at_end() && this->key() != key) *this = Cursor();
 }
 
 // ---- Changing ----
@@ -286,8 +310,7 @@ void CountedTree::erase_range(std::uint64_t first, std::uint64_t last, const Pag
   ASSERT(first <= last && last <= count_);
   if (first == last) return;
   if (last - first == count_) {
-    drop_below(root_frame_, root_id_, levels_ - 1U, edit);
-    become_empty();
+    drop_all(edit);
     free_graves(kGravesFreedAtOnce);
     return;
   }
@@ -318,7 +341,7 @@ bool CountedTree::try_insert(Path& path, PageKey key, const Entry& entry, const 
   const PageView page = leaf->view();
   ASSERT_SLOW(page.is_pairs() == entry.is_pair());
   const std::size_t growth = page_insert_growth(page, entry.size());
-  if (!is_oversize(page, growth)) [[likely]] {
+  if (!is_oversize(page, growth) || page.count() == 0) [[likely]] {
     frames_.touch(leaf, edit);
     char* bytes = frames_.reserve(leaf, page.size() + growth);
     page_insert(bytes, path.index, key, entry);
@@ -365,11 +388,12 @@ bool CountedTree::try_replace(Path& path, const Entry& entry, const PageEdit& ed
 
 void CountedTree::erase_at_path(Path& path, const PageEdit& edit) {
   --count_;
-  PageFrame* leaf = path.leaf;
-  if (leaf->view().count() == 1) {
-    remove_leaf(path, edit);
+  if (count_ == 0) {
+    drop_all(edit);
     return;
   }
+  PageFrame* leaf = path.leaf;
+  if (leaf->view().count() == 1 && remove_leaf(path, edit)) return;
   frames_.touch(leaf, edit);
   page_erase(frames_.reserve(leaf, 0), path.index, 1);
   frames_.settle(leaf);

@@ -9,8 +9,10 @@
 // Pages name each other by id, in memory too, so a page's bytes are the same in memory and on disk;
 // beside its bytes a resident inner page has pointers to those pages below it that are resident.
 // Any other page may be cold: in the store only. Operations require the pages on their path in
-// memory; the missing_* functions name those to load before. Which pages exist may depend on what
-// was resident (a neighbour is merged with only if it is); which entries there are does not.
+// memory; the missing_* functions name those to load before. A command may load for all its steps
+// first: changing single entries never leads the path of another key to a cold page. For that an
+// empty leaf stays in a tree by key where both its neighbours are cold. So which pages exist may
+// depend on what was resident; which entries there are does not.
 //
 // Pages grow with their contents, so half-full ones cost half; appending and prepending leave full
 // ones. An entry larger than a page has a page of its own: nothing limits its size but the page's
@@ -50,6 +52,13 @@ void append_tree_root(const TreeRoot& root, std::string* out);
 /// Errors: kCorrupt, also for a version this reader does not know, or bytes left over.
 Result<TreeRoot> decode_tree_root(Bytes encoded);
 
+/// The ids of a tree's pages: `first`, and every `step`-th from there. Two trees of one object
+/// share its ids so.
+struct PageIds {
+  PageId first = 1;
+  std::uint32_t step = 1;
+};
+
 /// A cold page that an operation needs.
 struct MissingPage {
   PageId id = 0;
@@ -60,20 +69,22 @@ struct MissingPage {
 /// Threads: shard-local.
 /// Invariants:
 ///   I1  count_ is the number of entries; each link counts those below its page.
-///   I2  No page is empty. A leaf fits page_bytes_, or has one entry, or was stored when pages were
-///       larger; an inner page may be larger only by its separators.
+///   I2  A leaf fits page_bytes_, or has one entry, or was stored when pages were larger; an inner
+///       page may be larger only by its separators. No inner page is empty, nor a leaf by position.
 ///   I3  Entries ascend (not in a tree by position); the separator of link i > 0 lies above all
 ///       entries below link i - 1 and not above those below link i. The first link's separator is
 ///       empty.
-///   I4  Page ids are unique and below next_id_.
+///   I4  Page ids are unique, of this tree's PageIds, and below next_id_.
 ///   I5  A resident page's parent is resident.
 class CountedTree {
  public:
   /// An empty one. `leaf_shape`: key_bytes is 0 for order by position, 8 or 16 for order by key and
   /// tail (the entry, or a pair's key). `page_bytes`: any; what is there is not rewritten for it.
-  explicit CountedTree(PageShape leaf_shape, std::size_t page_bytes = kTreePageBytes);
-  /// One that is in the store, wholly cold.
-  explicit CountedTree(const TreeRoot& root, std::size_t page_bytes = kTreePageBytes);
+  explicit CountedTree(PageShape leaf_shape, std::size_t page_bytes = kTreePageBytes,
+                       PageIds ids = {});
+  /// One that is in the store, wholly cold. Of `ids` the step alone counts.
+  explicit CountedTree(const TreeRoot& root, std::size_t page_bytes = kTreePageBytes,
+                       PageIds ids = {});
   CountedTree(const CountedTree&) = delete;
   CountedTree& operator=(const CountedTree&) = delete;
   /// Cost: frees every resident page; free_some() before it to do so in slices.
@@ -93,6 +104,9 @@ class CountedTree {
   Cursor lower_bound(PageKey key, Bytes tail = {}) const;
   /// The entry with this key and tail, or at the end. Requires: not by position.
   Cursor find(PageKey key, Bytes tail) const;
+  /// The first entry with this key, or at the end. Enters no page that cannot have the key: the
+  /// paths of missing_for(key, {}), and where keys repeat missing_of(). Requires: not by position.
+  Cursor find_first(PageKey key) const;
   /// How many entries are below. Needs the path of missing_for() alone. Requires: not by position.
   std::uint64_t rank(PageKey key, Bytes tail = {}) const;
   /// How many entries are before the cursor's. Cost: O(log n).
@@ -108,7 +122,8 @@ class CountedTree {
   bool put(PageKey key, const Entry& entry, const PageEdit& edit);
   /// Replaces; false if there is no entry with this key and tail.
   bool replace(PageKey key, const Entry& entry, const PageEdit& edit);
-  /// False if there is none.
+  /// False if there is none. After the last entry has gone the object must die: the store may have
+  /// cold pages of it that nobody knows.
   bool erase(PageKey key, Bytes tail, const PageEdit& edit);
 
   /// Requires: by position; position <= count().
@@ -124,6 +139,11 @@ class CountedTree {
 
   /// The first cold page on the path to this key, to find, insert or erase it.
   std::optional<MissingPage> missing_for(PageKey key, Bytes tail) const;
+  /// The first cold page to erase this entry, and to join a leaf that becomes small with a
+  /// neighbour, without which small leaves would stay.
+  std::optional<MissingPage> missing_to_erase(PageKey key, Bytes tail) const;
+  /// The first cold page on the way to the entries with this key.
+  std::optional<MissingPage> missing_of(PageKey key) const;
   /// Appends up to `count_max` cold pages that hold entries [first, last), or lead there; those
   /// below a cold inner page are not known before it is there: ask again. Requires: first <= last.
   /// For insertion at `position` ask for [position, position + 1).
@@ -192,6 +212,10 @@ class CountedTree {
 
   static Below link_at(const PageView& page, std::uint64_t position);
   static std::size_t link_for(const PageView& page, PageKey key, Bytes tail);
+  /// The next leaf with entries, or the one before; null if there is none, or *is_cold.
+  static PageFrame* neighbour(const PageFrame* leaf, bool is_next, bool* is_cold);
+  /// Is the first (last) leaf below resident?
+  static bool is_edge_resident(const PageFrame* frame, bool is_first);
   static std::size_t index_in(const InnerFrame* parent, const PageFrame* child);
   static Separator separator_before(const PageView& page, std::size_t index);
   static Separator separator_between(PageKey left_key, Bytes left_tail, PageKey key, Bytes tail);
@@ -213,6 +237,7 @@ class CountedTree {
   bool try_insert(Path& path, PageKey key, const Entry& entry, const PageEdit& edit);
   /// Replaces at the path, likewise.
   bool try_replace(Path& path, const Entry& entry, const PageEdit& edit);
+  PageId take_id();
   void insert_first(PageKey key, const Entry& entry, const PageEdit& edit);
   void insert_as_leaf(Path& path, bool is_after, PageKey key, const Entry& entry,
                       const PageEdit& edit);
@@ -237,8 +262,9 @@ class CountedTree {
   void set_separator(InnerFrame* frame, std::size_t index, const Separator& separator,
                      const PageEdit& edit);
   void erase_links(InnerFrame* frame, std::size_t first, std::size_t count, const PageEdit& edit);
-  /// The leaf at the path has become empty.
-  void remove_leaf(Path& path, const PageEdit& edit);
+  /// Removes the leaf at the path, whose last entry goes; false if the pages that would take over
+  /// its keys are cold.
+  bool remove_leaf(Path& path, const PageEdit& edit);
   /// Joins what has become small with a neighbour, from the leaf upwards.
   void mend(const Path& path, const PageEdit& edit);
   bool merge_at(InnerFrame* parent, std::size_t left_index, const PageEdit& edit);
@@ -246,7 +272,8 @@ class CountedTree {
 
   void erase_below(PageFrame* frame, std::uint64_t first, std::uint64_t last, const PageEdit& edit);
   void drop_below(PageFrame* frame, PageId id, std::size_t level, const PageEdit& edit);
-  void become_empty();
+  /// The last entry has gone.
+  void drop_all(const PageEdit& edit);
 
   void find_missing(const PageFrame* frame, MissingPage page, std::size_t level,
                     std::uint64_t count, std::uint64_t first, std::uint64_t last, bool is_erase,
@@ -264,37 +291,60 @@ class CountedTree {
   std::size_t page_bytes_;  ///< what a page may have without its block's header
   std::uint64_t count_ = 0;
   PageId root_id_ = 0;
-  PageId next_id_ = 1;
+  PageId next_id_;
+  std::uint32_t id_step_;
 };
 
-/// Stands at an entry, or at the end. Requires of each step: the page it enters is resident.
+/// Stands at an entry, at the end, or before a cold page, where nothing may be asked of it.
 class CountedTree::Cursor {
  public:
-  bool is_at_end() const { return leaf_ == nullptr; }
+  bool is_at_end() const {
+    ASSERT(!is_cold_);  // what the cursor enters is resident
+    return leaf_ == nullptr;
+  }
 
   // ---- Requires: !is_at_end().
 
   PageKey key() const { return page_.key(index_); }
-  Bytes entry() const { return page_.entry_at(index_, offset_); }
+  Bytes entry() const {
+    ASSERT(leaf_ != nullptr);
+    return page_.entry_at(index_, offset_);
+  }
   /// The entry's key and value in a tree of pairs; else all of it is `key`.
   PairView pair() const { return page_.is_pairs() ? split_pair(entry()) : PairView{entry(), {}}; }
   /// The block in which entry() lies, for who needs it after the shard's lock is gone.
   SharedBytes block() const { return leaf_->page; }
-  /// To the next entry, or to the end.
-  void next();
+  /// To the next entry, or to the end. It is no mistake to step to a cold page, only to look there.
+  void next() {
+    ASSERT(leaf_ != nullptr);
+    offset_ += page_.length(index_);
+    if (++index_ == page_.count()) [[unlikely]]
+      enter_neighbour(true);
+  }
+  /// To the next entry with the same key, or to the end. Enters no page that cannot have the key.
+  void next_of_key();
   /// To the entry before; at the first one: to the end.
-  void previous();
+  void previous() {
+    ASSERT(leaf_ != nullptr);
+    if (index_ == 0) [[unlikely]]
+      return enter_neighbour(false);
+    offset_ -= page_.length(--index_);
+  }
 
  private:
   friend class CountedTree;
   Cursor() = default;
   Cursor(PageFrame* leaf, std::size_t index)
       : leaf_(leaf), page_(leaf->view()), index_(index), offset_(page_.offset(index)) {}
+  void enter_neighbour(bool is_next);
+  /// May the leaf behind this one have the key?
+  static bool can_follow(const PageFrame* leaf, PageKey key);
 
   PageFrame* leaf_ = nullptr;
   PageView page_;
   std::size_t index_ = 0;
   std::size_t offset_ = 0;
+  bool is_cold_ = false;
 };
 
 }  // namespace diskdb::value

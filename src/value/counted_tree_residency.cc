@@ -84,6 +84,43 @@ std::optional<MissingPage> CountedTree::missing_for(PageKey key, Bytes tail) con
   return std::nullopt;
 }
 
+std::optional<MissingPage> CountedTree::missing_to_erase(PageKey key, Bytes tail) const {
+  if (const auto missing = missing_for(key, tail)) return missing;
+  if (levels_ < 2) return std::nullopt;
+  Path path;
+  descend(key, tail, &path);
+  if (path.leaf->page.size() > page_bytes_ / 6 && path.leaf->view().count() > 1) {
+    return std::nullopt;
+  }
+  const Step& step = path.steps[path.depth - 1];
+  const auto& siblings = step.frame->children;
+  const bool has_left = step.index > 0;
+  const bool has_right = step.index + 1 < siblings.size();
+  if ((has_left && siblings[step.index - 1] != nullptr) ||
+      (has_right && siblings[step.index + 1] != nullptr) || (!has_left && !has_right)) {
+    return std::nullopt;
+  }
+  const std::size_t sought = has_right ? step.index + 1 : step.index - 1;
+  return MissingPage{step.frame->view().link(sought).id, step.frame->id};
+}
+
+std::optional<MissingPage> CountedTree::missing_of(PageKey key) const {
+  if (const auto missing = missing_for(key, {})) return missing;
+  if (count_ == 0) return std::nullopt;
+  PageKey next = key;
+  if (leaf_shape_.key_bytes == 8 || ++next.low == 0) ++next.high;
+  const bool is_last = next < key;  // there is none behind it
+  if (!is_last) {
+    if (const auto missing = missing_for(next, {})) return missing;
+  }
+  const std::uint64_t first = rank(key);
+  const std::uint64_t last = is_last ? count_ : rank(next);
+  if (first == last) return std::nullopt;
+  std::vector<MissingPage> missing;
+  missing_in(first, last, 1, &missing);
+  return missing.empty() ? std::nullopt : std::optional(missing[0]);
+}
+
 void CountedTree::missing_in(std::uint64_t first, std::uint64_t last, std::size_t count_max,
                              std::vector<MissingPage>* missing) const {
   ASSERT(first <= last);
@@ -129,11 +166,13 @@ void CountedTree::find_missing(const PageFrame* frame, MissingPage page, std::si
   if (level == 0) return;
   const auto* inner = static_cast<const InnerFrame*>(frame);
   const PageView view = inner->view();
+  // What goes as a whole goes with the pages at its edges that have no entries.
+  const bool is_whole = is_erase && first == 0 && last == count;
   std::uint64_t begin = 0;
-  for (std::size_t i = 0; i < view.count() && begin < last; ++i) {
+  for (std::size_t i = 0; i < view.count() && (begin < last || is_whole); ++i) {
     const PageLink link = view.link(i);
     const std::uint64_t end = begin + link.count;
-    if (end > first) {
+    if (end > first || is_whole) {
       find_missing(inner->children[i], {link.id, inner->id}, level - 1, link.count,
                    std::max(first, begin) - begin, std::min(last, end) - begin, is_erase, size_max,
                    missing);
@@ -183,7 +222,7 @@ Status CountedTree::check_page(const InnerFrame* parent, std::size_t index, Byte
   if (page.shape() != (level == 0 ? leaf_shape_ : inner_shape())) {
     return corrupt("a page of another shape");
   }
-  if (page.count() == 0 ||
+  if ((page.count() == 0 && (level > 0 || is_by_position())) ||
       (level == 0 ? page.count() : page.sum_of_links(0, page.count())) != count) {
     return corrupt("a page with another count than its parent says");
   }
@@ -196,7 +235,7 @@ Status CountedTree::check_page(const InnerFrame* parent, std::size_t index, Byte
     std::sort(ids.begin(), ids.end());
     const bool are_unique = std::adjacent_find(ids.begin(), ids.end()) == ids.end();
     const bool are_absent = std::none_of(ids.begin(), ids.end(), [&](PageId id) {
-      return id >= next_id_ || frames_.find(id) != nullptr;
+      return id >= next_id_ || id % id_step_ != next_id_ % id_step_ || frames_.find(id) != nullptr;
     });
     if (!are_unique || !are_absent) return corrupt("a page with links to pages not below it");
   }
@@ -211,7 +250,7 @@ Status CountedTree::check_page(const InnerFrame* parent, std::size_t index, Byte
 Status CountedTree::check_bounds(const InnerFrame* parent, std::size_t index,
                                  const PageView& page) const {
   const std::size_t first = page.is_inner() ? 1 : 0;
-  if (first == page.count()) return Status::okay();
+  if (first >= page.count()) return Status::okay();
   const std::size_t last = page.count() - 1;
   // The nearest separators above, on either side.
   bool has_lower = false;
@@ -319,8 +358,8 @@ std::uint64_t CountedTree::verify_below(const PageFrame* frame, std::size_t leve
   const Status status = verify_page(page.bytes());
   ASSERT(status.ok());
   ASSERT(frame->level == level);
-  ASSERT(frame->id < next_id_);  // I4
-  ASSERT(page.count() > 0);      // I2
+  ASSERT(frame->id < next_id_ && frame->id % id_step_ == next_id_ % id_step_);  // I4
+  ASSERT(page.count() > 0 || (level == 0 && !is_by_position()));                // I2
   if (!is_by_position()) ASSERT(is_ordered(page, level == 0 ? 0 : 1));
   if (level == 0) {
     ASSERT(page.shape() == leaf_shape_);

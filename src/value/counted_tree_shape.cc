@@ -75,6 +75,13 @@ std::size_t CountedTree::middle_of(const PageView& page) {
   return std::max<std::size_t>(index, 1);
 }
 
+PageId CountedTree::take_id() {
+  const PageId id = next_id_;
+  next_id_ += id_step_;
+  ASSERT(next_id_ <= kPageNumberMax);
+  return id;
+}
+
 void CountedTree::insert_first(PageKey key, const Entry& entry, const PageEdit& edit) {
   char begun[kPageHeaderBytes];
   page_begin(begun, leaf_shape_, entry.size());
@@ -82,7 +89,7 @@ void CountedTree::insert_first(PageKey key, const Entry& entry, const PageEdit& 
       frames_.new_page(kPageHeaderBytes + page_insert_growth(PageView(begun), entry.size()));
   std::memcpy(page.writable(), begun, kPageHeaderBytes);
   page_insert(page.writable(), 0, key, entry);
-  root_id_ = next_id_++;
+  root_id_ = take_id();
   root_frame_ = frames_.create(root_id_, 0, std::move(page), edit);
   levels_ = 1;
   count_ = 1;
@@ -104,7 +111,7 @@ void CountedTree::insert_as_leaf(Path& path, bool is_after, PageKey key, const E
       frames_.new_page(kPageHeaderBytes + page_insert_growth(PageView(begun), entry.size()));
   std::memcpy(added.writable(), begun, kPageHeaderBytes);
   page_insert(added.writable(), 0, key, entry);
-  const PageId id = next_id_++;
+  const PageId id = take_id();
   PageFrame* frame = frames_.create(id, 0, std::move(added), edit);
   ++count_;
   if (path.depth == 0) {
@@ -138,7 +145,7 @@ void CountedTree::split_leaf(Path& path, std::size_t index, const PageEdit& edit
   ASSERT(0 < index && index < count);
   Separator separator;
   if (!is_by_position()) separator = separator_before(page, index);
-  const PageId id = next_id_++;
+  const PageId id = take_id();
   PageFrame* right = frames_.create(id, 0, copy_entries(leaf_shape_, page, index, count), edit);
   frames_.touch(leaf, edit);
   page_erase(frames_.reserve(leaf, 0), index, count - index);
@@ -159,7 +166,7 @@ void CountedTree::make_root(PageFrame* left, PageLink left_link, PageFrame* righ
   ASSERT(levels_ < kTreeLevelsMax);
   SharedBytes page = frames_.new_page(kPageHeaderBytes);
   page_begin(page.writable(), inner_shape());
-  root_id_ = next_id_++;
+  root_id_ = take_id();
   auto* root = frames_.create(root_id_, levels_, std::move(page), edit)->as_inner();
   ++levels_;
   put_link_in(root, 0, left, left_link, {}, edit);
@@ -181,7 +188,7 @@ void CountedTree::add_link(Path& path, std::size_t step, std::size_t index, Page
   if (index == count && is_rightmost(path, step)) middle = count - 1;
   if (index == 0 && is_leftmost(path, step)) middle = 1;
   const Separator up{page.key(middle), std::string(page.entry(middle))};
-  const PageId id = next_id_++;
+  const PageId id = take_id();
   auto* right =
       frames_.create(id, frame->level, copy_entries(inner_shape(), page, middle, count), edit)
           ->as_inner();
@@ -252,29 +259,48 @@ void CountedTree::erase_links(InnerFrame* frame, std::size_t first, std::size_t 
   if (first == 0 && !frame->children.empty()) set_separator(frame, 0, {}, edit);
 }
 
-void CountedTree::remove_leaf(Path& path, const PageEdit& edit) {
-  frames_.drop(path.leaf, edit);
+bool CountedTree::is_edge_resident(const PageFrame* frame, bool is_first) {
+  while (frame != nullptr && frame->is_inner()) {
+    const auto& children = static_cast<const InnerFrame*>(frame)->children;
+    frame = is_first ? children.front() : children.back();
+  }
+  return frame != nullptr;
+}
+
+bool CountedTree::remove_leaf(Path& path, const PageEdit& edit) {
+  // Inner pages with this leaf alone go with it. Others remain, for count_ > 0.
   std::size_t depth = path.depth;
-  for (; depth > 0 && path.steps[depth - 1].frame->children.size() == 1; --depth) {
-    frames_.drop(path.steps[depth - 1].frame, edit);
-  }
-  if (depth == 0) {
-    become_empty();
-    return;
-  }
-  add_counts(path, depth - 1, -1, edit);
+  while (path.steps[depth - 1].frame->children.size() == 1) --depth;
   const Step& step = path.steps[depth - 1];
+  const auto& siblings = step.frame->children;
+  const bool has_left = step.index > 0 && is_edge_resident(siblings[step.index - 1], false);
+  const bool has_right =
+      step.index + 1 < siblings.size() && is_edge_resident(siblings[step.index + 1], true);
+  if (!is_by_position() && !has_left && !has_right) {
+    REACHED("value: an empty leaf stays between cold ones");
+    return false;
+  }
+  if (!has_left && has_right && step.index > 0) {
+    const PageView page = step.frame->view();
+    set_separator(step.frame, step.index + 1,
+                  {page.key(step.index), std::string(page.entry(step.index))}, edit);
+  }
+  frames_.drop(path.leaf, edit);
+  for (std::size_t i = path.depth; i > depth; --i) frames_.drop(path.steps[i - 1].frame, edit);
+  add_counts(path, depth - 1, -1, edit);
   erase_links(step.frame, step.index, 1, edit);
   path.depth = depth - 1;
   path.leaf = step.frame;
   mend(path, edit);
+  return true;
 }
 
-void CountedTree::become_empty() {
+void CountedTree::drop_all(const PageEdit& edit) {
+  count_ = 0;  // cold inner pages are no matter: the object dies
+  drop_below(root_frame_, root_id_, levels_ - 1U, edit);
   root_frame_ = nullptr;
   root_id_ = 0;
   levels_ = 0;
-  count_ = 0;
 }
 
 void CountedTree::erase_below(PageFrame* frame, std::uint64_t first, std::uint64_t last,
@@ -312,8 +338,8 @@ void CountedTree::erase_below(PageFrame* frame, std::uint64_t first, std::uint64
 }
 
 void CountedTree::drop_below(PageFrame* frame, PageId id, std::size_t level, const PageEdit& edit) {
-  if (level > 0) {
-    ASSERT(frame != nullptr);  // inner pages of the range are resident
+  ASSERT(frame != nullptr || level == 0 || count_ == 0);  // inner pages of the range are resident
+  if (level > 0 && frame != nullptr) {
     const PageView page = frame->view();
     const InnerFrame* inner = frame->as_inner();
     for (std::size_t i = 0; i < page.count(); ++i) {

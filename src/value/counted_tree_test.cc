@@ -69,6 +69,7 @@ class Keeper final : public PageWatcher {
     for (const auto& [id, image] : taken_) stored_[id] = std::string(image.view());
     end();
     ingested_epoch_ = epoch_ - 1;
+    if (cut_root_.count == 0) stored_.clear();  // the object has died
     check_store();
   }
   void fail(CountedTree& tree) {
@@ -105,6 +106,7 @@ class Keeper final : public PageWatcher {
     cut_drops_.clear();
     is_walking_ = false;
   }
+  std::size_t count_pages(PageId id) const;
   /// The store holds the state at the cut, and nothing else.
   void check_store();
 
@@ -142,6 +144,15 @@ void load_all(Keeper& keeper, CountedTree& tree, std::uint64_t first, std::uint6
   }
 }
 
+std::size_t Keeper::count_pages(PageId id) const {
+  const PageView page(stored_.at(id));
+  std::size_t count = 1;
+  for (std::size_t i = 0; page.is_inner() && i < page.count(); ++i) {
+    count += count_pages(page.link(i).id);
+  }
+  return count;
+}
+
 void Keeper::check_store() {
   std::string encoded;
   append_tree_root(cut_root_, &encoded);
@@ -149,7 +160,7 @@ void Keeper::check_store() {
   ASSERT(root.ok() && *root == cut_root_);
   CountedTree tree(*root, 64);
   load_all(*this, tree, 0, tree.count());
-  ASSERT(tree.resident_page_count() == stored_.size());
+  ASSERT(cut_root_.count == 0 ? stored_.empty() : count_pages(cut_root_.root) == stored_.size());
   ASSERT(contents(tree) == cut_elements_);
   tree.verify_invariants();
 }
@@ -194,6 +205,7 @@ class Model {
       ASSERT_EQ(tree_.position_of(cursor), position);
       if (is_by_position()) continue;
       const Element sought = random_element();
+      load_for(sought);  // an empty leaf at an edge may be cold yet
       const auto expected = std::lower_bound(elements_.begin(), elements_.end(), sought);
       const auto rank = static_cast<std::uint64_t>(expected - elements_.begin());
       tree_.prefetch(sought.key);
@@ -252,7 +264,13 @@ class Model {
       if (!elements_.empty()) element = elements_[numbers_.below(elements_.size())];
     }
     if (settings_.shape.is_pairs) element.value = random_text();
-    load_for(element);
+    if (is_insertion || dice % 2 == 0) {
+      load_for(element);
+    } else {
+      while (const auto missing = tree_.missing_to_erase(element.key, element.tail)) {
+        keeper_.install(tree_, *missing);
+      }
+    }
     const auto at = std::lower_bound(elements_.begin(), elements_.end(), element);
     const bool exists = at != elements_.end() && (*at <=> element) == 0;
     if (!is_insertion) {

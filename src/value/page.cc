@@ -238,7 +238,7 @@ Status verify_page(Bytes page) {
   for (std::size_t i = 0; i < view.count(); ++i) sum += view.length(i);
   if (sum != view.heap_bytes()) return corrupt("lengths do not add up");
   for (std::size_t i = 0; view.is_inner() && i < view.count(); ++i) {
-    if (view.link(i).id == 0 || view.link(i).count == 0) return corrupt("a link to nothing");
+    if (view.link(i).id == 0) return corrupt("a link to nothing");
   }
   if (!view.is_pairs()) return Status::okay();
   for (PageWalk walk(view); !walk.is_at_end(); walk.next()) {

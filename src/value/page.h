@@ -56,7 +56,7 @@ struct PageKey {
 /// A page below an inner one.
 struct PageLink {
   std::uint64_t id = 0;     ///< 1 .. kPageNumberMax
-  std::uint64_t count = 0;  ///< of entries in all leaves below it, 1 .. kPageNumberMax
+  std::uint64_t count = 0;  ///< of entries in all leaves below it, up to kPageNumberMax
   friend bool operator==(const PageLink&, const PageLink&) = default;
 };
 

@@ -277,8 +277,6 @@ TEST(VerifyPage, SaysWhatIsWrong) {
   EXPECT_EQ(refusal("01 04 02 00 03 00 00 00 61 78 62 02 02"), "page: lengths do not add up");
   EXPECT_EQ(refusal("01 10 01 00 00 00 00 00 00 00 00 00 00 00 01 00 00 00 00 00"),
             "page: a link to nothing");
-  EXPECT_EQ(refusal("01 10 01 00 00 00 00 00 01 00 00 00 00 00 00 00 00 00 00 00"),
-            "page: a link to nothing");
   EXPECT_EQ(refusal("01 24 01 00 02 00 00 00 01 61 02"), "nothing");
   for (const Bytes hex : {"01 24 01 00 02 00 00 00 02 61 02", "01 24 01 00 00 00 00 00 00",
                           "01 24 01 00 02 00 00 00 80 00 02", "01 24 01 00 01 00 00 00 80 01"}) {
