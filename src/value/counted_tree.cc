@@ -42,15 +42,21 @@ TreeRoot CountedTree::root() const {
 
 // ---- Finding the way ----
 
-CountedTree::Below CountedTree::link_at(const PageView& page, std::uint64_t position) {
-  // The end belongs to the last page.
-  std::size_t index = 0;
-  for (; index + 1 < page.count(); ++index) {
-    const std::uint64_t count = page.link(index).count;
-    if (position < count) break;
-    position -= count;
+CountedTree::Below CountedTree::link_at(const PageView& page, std::uint64_t position,
+                                        std::uint64_t count) {
+  if (position < count / 2) {
+    std::size_t index = 0;
+    for (; position >= page.link_count(index); ++index) position -= page.link_count(index);
+    return {index, position, page.link_count(index)};
   }
-  return {index, position};
+  // From the end: `count` is where link `index` ends. The end itself belongs to the last page.
+  std::size_t index = page.count() - 1;
+  const bool is_end = position == count;
+  while (!is_end && index > 0 && position < count - page.link_count(index)) {
+    count -= page.link_count(index--);
+  }
+  const std::uint64_t below_count = page.link_count(index);
+  return {index, position - (count - below_count), below_count};
 }
 
 std::size_t CountedTree::link_for(const PageView& page, PageKey key, Bytes tail) {
@@ -59,13 +65,15 @@ std::size_t CountedTree::link_for(const PageView& page, PageKey key, Bytes tail)
 }
 
 void CountedTree::descend(std::uint64_t position, Path* path) const {
+  std::uint64_t count = count_;
   PageFrame* frame = root_frame_;
   while (true) {
     ASSERT(frame != nullptr);  // the path is resident
     if (!frame->is_inner()) break;
-    const Below below = link_at(frame->view(), position);
+    const Below below = link_at(frame->view(), position, count);
     path->steps[path->depth++] = {frame->as_inner(), below.index};
     position = below.position;
+    count = below.count;
     frame = frame->as_inner()->children[below.index];
   }
   path->leaf = frame;
@@ -186,7 +194,7 @@ PageFrame* CountedTree::neighbour(const PageFrame* leaf, bool is_next, bool* is_
       const PageView page = inner->view();
       const std::size_t end = is_next ? page.count() : 0;
       if (inner == at) index += is_next ? 1 : 0;
-      while (index != end && page.link(is_next ? index : index - 1).count == 0) {
+      while (index != end && page.link_count(is_next ? index : index - 1) == 0) {
         index = is_next ? index + 1 : index - 1;
       }
       if (index == end) break;

@@ -208,9 +208,11 @@ class CountedTree {
   struct Below {
     std::size_t index;       ///< of the link
     std::uint64_t position;  ///< below it
+    std::uint64_t count;     ///< of entries there
   };
 
-  static Below link_at(const PageView& page, std::uint64_t position);
+  /// `count`: of entries below the page. Cost: goes over the links from the nearer end.
+  static Below link_at(const PageView& page, std::uint64_t position, std::uint64_t count);
   static std::size_t link_for(const PageView& page, PageKey key, Bytes tail);
   /// The next leaf with entries, or the one before; null if there is none, or *is_cold.
   static PageFrame* neighbour(const PageFrame* leaf, bool is_next, bool* is_cold);

@@ -99,17 +99,18 @@ class PageView {
   /// Of nothing: no function may be called.
   PageView() = default;
   explicit PageView(Bytes page) : PageView(page.data()) {}
-  explicit PageView(const char* page) : page_(page) {
-    const auto shape = static_cast<unsigned char>(page[1]);
+  explicit PageView(const char* page) : PageView(page, header_of(page)) {}
+  /// With its first eight bytes, for who keeps them elsewhere, to touch the page later.
+  PageView(const char* page, std::uint64_t header) : page_(page) {
+    const auto shape = static_cast<std::size_t>(header >> 8U & 255U);
     key_bytes_ = (shape & 3U) * 8;
-    length_bytes_ = (1U << (shape >> 2U & 3U)) >> 1U;
+    length_bytes_ = (std::size_t{1} << (shape >> 2U & 3U)) >> 1U;
     link_bytes_ = (shape & 16U) != 0 ? kPageLinkBytes : 0;
     is_pairs_ = (shape & 32U) != 0;
-    std::uint16_t count = 0;
-    std::memcpy(&count, page + 2, sizeof count);
-    count_ = count;
-    std::memcpy(&heap_bytes_, page + 4, sizeof heap_bytes_);
+    count_ = header >> 16U & 65535U;
+    heap_bytes_ = static_cast<std::uint32_t>(header >> 32U);
   }
+  static std::uint64_t header_of(const char* page) { return word(page); }
 
   std::size_t count() const { return count_; }
   PageShape shape() const {
@@ -167,6 +168,10 @@ class PageView {
   std::size_t sum_of_lengths(std::size_t first, std::size_t last) const;
   /// Of the longest of so many entries.
   std::size_t longest(std::size_t first, std::size_t last) const;
+  /// Requires: is_inner(). As link(index).count.
+  std::uint64_t link_count(std::size_t index) const {
+    return word(links() + index * kPageLinkBytes + 4) >> 16U;  // with two bytes of the id
+  }
   /// Requires: is_inner(), first <= last <= count().
   std::uint64_t sum_of_links(std::size_t first, std::size_t last) const;
 

@@ -39,6 +39,7 @@ PageFrame* PageFrames::add(PageId id, std::uint8_t level, SharedBytes page) {
   ASSERT_SLOW(find(id) == nullptr);
   PageFrame* frame = level == 0 ? new PageFrame : new InnerFrame;
   frame->page = std::move(page);
+  frame->header = PageView::header_of(frame->page.data());
   frame->id = id;
   frame->level = level;
   page_bytes_ += frame->page.allocated_bytes();
@@ -227,6 +228,7 @@ void PageFrames::verify_invariants() const {
     page_bytes += frame->page.allocated_bytes();
     ASSERT(frame->page.allocated_bytes() == frame->page.capacity() + kBlockHeaderBytes);
     ASSERT(frame->page.size() == frame->view().size());
+    ASSERT(frame->header == PageView::header_of(frame->page.data()));
     ASSERT(find(frame->id) == frame);  // I1
     if (!frame->is_dirty()) return;
     ++dirty_count;

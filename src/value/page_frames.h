@@ -62,12 +62,13 @@ struct InnerFrame;
 struct PageFrame {
   static constexpr std::uint32_t kNotDirty = UINT32_MAX;
 
-  PageView view() const { return PageView(page.data()); }
+  PageView view() const { return {page.data(), header}; }
   bool is_dirty() const { return dirty_index != kNotDirty; }
   bool is_inner() const { return level != 0; }
   InnerFrame* as_inner();
 
   SharedBytes page;
+  std::uint64_t header = 0;      ///< the page's first bytes: a search need not load them from there
   InnerFrame* parent = nullptr;  ///< null for the root
   PageId id = 0;
   std::uint32_t epoch = 0;  ///< of the last change
@@ -95,7 +96,7 @@ std::size_t page_block_bytes(std::size_t size);
 ///
 /// Threads: shard-local; images handed out may be read and dropped anywhere.
 /// Invariants:
-///   I1  Each frame is in the index, by its id, once.
+///   I1  Each frame is in the index, by its id, once, and has its page's header.
 ///   I2  dirty_[f->dirty_index] == f for each dirty frame, and no others are there.
 ///   I3  page_bytes_ is the sum of allocated_bytes() of all pages, dirty_bytes_ that of dirty ones.
 class PageFrames {
@@ -132,6 +133,7 @@ class PageFrames {
   }
   /// The edit is done: takes note of the page's size, and gives back room it no longer needs.
   void settle(PageFrame* frame) {
+    frame->header = PageView::header_of(frame->page.data());
     const std::size_t size = frame->view().size();
     frame->page.set_size(size);
     if (size * 2 < frame->page.capacity()) [[unlikely]]
