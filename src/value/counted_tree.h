@@ -305,6 +305,9 @@ class CountedTree::Cursor {
     return leaf_ == nullptr;
   }
 
+  /// Has stepped to a page that is not in memory.
+  bool is_cold() const { return is_cold_; }
+
   // ---- Requires: !is_at_end().
 
   PageKey key() const { return page_.key(index_); }

@@ -1,0 +1,520 @@
+#include "value/object.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace diskdb::value {
+namespace {
+
+constexpr PageShape small_shape(Layout layout) {
+  switch (layout) {
+    case Layout::kPairs:
+      return {.is_pairs = true};
+    case Layout::kScores:
+      return {.key_bytes = 8};
+    default:
+      return {};
+  }
+}
+
+constexpr PageShape tree_shape(Layout layout) {
+  switch (layout) {
+    case Layout::kSequence:
+      return {};
+    case Layout::kPairs:
+      return {.key_bytes = 8, .is_pairs = true};
+    default:
+      return {.key_bytes = 8};
+  }
+}
+
+/// The block that `page` lies in, with room for `size` bytes, unshared.
+void make_room(SharedBytes* page, std::size_t size) {
+  if (page->is_unique() && size <= page->capacity()) [[likely]]
+    return;
+  SharedBytes larger = PageFrames::new_page(size);
+  const std::size_t used = PageView(page->data()).size();
+  std::memcpy(larger.writable(), page->data(), std::min(used, size));
+  *page = std::move(larger);
+}
+
+Status corrupt(const char* what) { return {Code::kCorrupt, std::string("object: ") + what}; }
+
+}  // namespace
+
+std::uint64_t member_hash(Bytes member) { return XXH3_64bits(member.data(), member.size()); }
+
+// ---- Object
+
+Object* Object::create(Layout layout) {
+  auto* object = new Object(layout);
+  object->page_ = PageFrames::new_page(kPageHeaderBytes);
+  page_begin(object->page_.writable(), small_shape(layout));
+  object->page_.set_size(kPageHeaderBytes);
+  return object;
+}
+
+Result<Object*> Object::create_small(Layout layout, std::uint8_t traits, Bytes page) {
+  TRY(verify_page(page));
+  const PageView view(page);
+  const PageShape shape = small_shape(layout);
+  if (view.is_inner() || view.key_bytes() != shape.key_bytes || view.is_pairs() != shape.is_pairs) {
+    return corrupt("a page of another shape");
+  }
+  if (view.count() == 0) return corrupt("an empty page");
+  if (layout == Layout::kScores && !is_ordered(view)) return corrupt("a page out of order");
+  auto* object = new Object(layout);
+  object->traits_ = traits;
+  object->page_ = PageFrames::new_page(page.size());
+  std::memcpy(object->page_.writable(), page.data(), page.size());
+  object->page_.set_size(page.size());
+  return object;
+}
+
+Result<Object*> Object::create_large(Layout layout, std::uint8_t traits, const ObjectRoot& root) {
+  constexpr PageShape kIndexShape{.key_bytes = 8, .is_pairs = true};
+  const bool is_sorted_set = layout == Layout::kScores;
+  if (root.id.number == 0 || root.tree.count == 0 || root.tree.leaf_shape != tree_shape(layout) ||
+      root.index.has_value() != is_sorted_set) {
+    return corrupt("a root of another kind");
+  }
+  if (is_sorted_set &&
+      (root.index->leaf_shape != kIndexShape || root.index->count != root.tree.count ||
+       root.tree.next_id % 2 != 1 || root.index->next_id % 2 != 0)) {
+    return corrupt("a sorted set whose trees do not fit");
+  }
+  auto* object = new Object(layout);
+  object->traits_ = traits;
+  object->id_ = root.id;
+  object->trees_ = std::make_unique<Trees>();
+  if (is_sorted_set) {
+    object->trees_->scores = std::make_unique<SortedSet>(root.tree, *root.index);
+  } else {
+    object->trees_->tree = std::make_unique<CountedTree>(root.tree);
+  }
+  return object;
+}
+
+void Object::drop() {
+  if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+std::uint64_t Object::count() const { return is_small() ? page().count() : tree().count(); }
+
+ObjectRoot Object::root() const {
+  ObjectRoot root{.id = id_, .tree = tree().root(), .index = {}};
+  if (layout_ == Layout::kScores) root.index = trees_->scores->trees()[1]->root();
+  return root;
+}
+
+std::size_t Object::tree_count() const { return layout_ == Layout::kScores ? 2 : 1; }
+
+CountedTree& Object::tree_number(std::size_t number) const {
+  return layout_ == Layout::kScores ? *trees_->scores->trees()[number] : *trees_->tree;
+}
+
+bool Object::take_dirty(std::uint32_t cut_epoch, std::size_t count_max, TakeCursor* cursor,
+                        std::vector<PageImage>* images) {
+  for (; cursor->tree < tree_count(); ++cursor->tree, cursor->at.reset()) {
+    CountedTree& tree = tree_number(cursor->tree);
+    if (!cursor->at) cursor->at = tree.dirty_page_count();
+    if (*cursor->at == 0) continue;
+    tree.take_dirty(cut_epoch, count_max, &*cursor->at, images);
+    if (*cursor->at != 0) return true;
+  }
+  return false;
+}
+
+void Object::mark_dirty_since(std::uint32_t ingested_epoch) {
+  for (std::size_t i = 0; i < tree_count(); ++i) tree_number(i).mark_dirty_since(ingested_epoch);
+}
+
+std::size_t Object::evict_some(std::size_t bytes, std::uint32_t ingested_epoch) {
+  std::size_t freed = 0;
+  for (std::size_t i = 0; i < tree_count() && freed < bytes; ++i) {
+    freed += tree_number(i).evict_some(bytes - freed, ingested_epoch, &evict_cursors_[i]);
+  }
+  return freed;
+}
+
+std::size_t Object::resident_page_count() const {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < tree_count(); ++i) count += tree_number(i).resident_page_count();
+  return count;
+}
+
+bool Object::free_some(std::size_t count_max) {
+  if (is_small()) return true;
+  for (std::size_t i = 0; i < tree_count(); ++i) {
+    if (!tree_number(i).free_some(count_max)) return false;
+  }
+  return true;
+}
+
+std::size_t Object::bytes() const {
+  std::size_t bytes = sizeof(Object);
+  if (is_small()) return bytes + page_.allocated_bytes();
+  bytes += sizeof(Trees);
+  return bytes + (layout_ == Layout::kScores ? trees_->scores->bytes() : trees_->tree->bytes());
+}
+
+std::size_t Object::dirty_bytes() const {
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; !is_small() && i < tree_count(); ++i) {
+    bytes += tree_number(i).dirty_bytes();
+  }
+  return bytes;
+}
+
+void Object::verify_invariants() const {
+  if (is_small()) {
+    ASSERT(id_.number == 0);
+    ASSERT(verify_page(page_.view()).ok());
+    if (layout_ == Layout::kScores) ASSERT(is_ordered(page()));
+    return;
+  }
+  ASSERT(id_.number != 0 && !page_);
+  for (std::size_t i = 0; i < tree_count(); ++i) tree_number(i).verify_invariants();
+}
+
+// ---- ElementCursor
+
+ElementCursor::ElementCursor(Object& object, const ObjectUse& use, std::uint64_t position)
+    : object_(&object),
+      use_(&use),
+      position_(std::min(position, object.count())),
+      count_(object.count()) {
+  if (!is_at_end()) enter();
+}
+
+void ElementCursor::enter() {
+  if (object_->is_small()) {
+    page_ = object_->page();
+    index_ = position_;
+    offset_ = page_.offset(index_);
+    return;
+  }
+  const ObjectHandle handle(*object_, *use_);
+  handle.need_range(position_, position_ + 1);
+  in_tree_ = handle.tree().at(position_);
+}
+
+void ElementCursor::next() {
+  ++position_;
+  if (!in_tree_) {
+    offset_ += page_.length(index_++);
+    return;
+  }
+  if (is_at_end()) return;
+  in_tree_->next();
+  if (in_tree_->is_cold()) enter();
+}
+
+void ElementCursor::previous() {
+  if (position_ == 0) {
+    position_ = count_;
+    return;
+  }
+  --position_;
+  if (!in_tree_) {
+    offset_ -= page_.length(--index_);
+    return;
+  }
+  in_tree_->previous();
+  if (in_tree_->is_cold()) enter();
+}
+
+// ---- ObjectHandle
+
+void ObjectHandle::need_range(std::uint64_t first, std::uint64_t last) const {
+  std::vector<MissingPage> missing;
+  for (;;) {
+    missing.clear();
+    tree().missing_in(first, last, 1, &missing);
+    if (missing.empty()) return;
+    use_->source->load(*object_, missing[0]);
+  }
+}
+
+void ObjectHandle::need_for_erase(std::uint64_t first, std::uint64_t last) const {
+  std::vector<MissingPage> missing;
+  for (;;) {
+    missing.clear();
+    tree().missing_for_erase(first, last, 1, &missing);
+    if (missing.empty()) return;
+    use_->source->load(*object_, missing[0]);
+  }
+}
+
+char* ObjectHandle::reserve(std::size_t size) {
+  make_room(&object_->page_, size);
+  return object_->page_.writable();
+}
+
+void ObjectHandle::settle_page() {
+  const std::size_t size = object_->page().size();
+  object_->page_.set_size(size);
+  if (size * 2 >= object_->page_.capacity()) [[likely]]
+    return;
+  SharedBytes smaller = PageFrames::new_page(size);
+  std::memcpy(smaller.writable(), object_->page_.data(), size);
+  smaller.set_size(size);
+  object_->page_ = std::move(smaller);
+}
+
+void ObjectHandle::insert_in_page(std::size_t index, PageKey key, const Entry& entry) {
+  const PageView page = object_->page();
+  char* bytes = reserve(page.size() + page_insert_growth(page, entry.size()));
+  page_insert(bytes, index, key, entry);
+  settle_page();
+  if (has_outgrown_page()) become_large();
+}
+
+void ObjectHandle::replace_in_page(std::size_t index, const Entry& entry) {
+  const PageView page = object_->page();
+  const std::ptrdiff_t growth = page_resize_growth(page, page.length(index), entry.size());
+  char* bytes =
+      reserve(page.size() + static_cast<std::size_t>(std::max<std::ptrdiff_t>(growth, 0)));
+  page_replace(bytes, index, entry);
+  settle_page();
+  if (has_outgrown_page()) become_large();
+}
+
+void ObjectHandle::erase_in_page(std::size_t first, std::size_t count) {
+  page_erase(reserve(object_->page().size()), first, count);
+  settle_page();
+}
+
+bool ObjectHandle::has_outgrown_page() const {
+  const PageView page = object_->page();
+  if (page.count() > kSmallCountMax) return true;
+  return page.size() >
+         (object_->layout() == Layout::kSequence ? kSmallSequenceBytesMax : kSmallBytesMax);
+}
+
+// Element by element: it happens once in an object's life.
+void ObjectHandle::become_large() {
+  const SharedBytes block = std::exchange(object_->page_, SharedBytes());
+  const PageView page(block.data());
+  object_->id_ = use_->source->next_id();
+  object_->trees_ = std::make_unique<Object::Trees>();
+  const Layout layout = object_->layout();
+  if (layout == Layout::kScores) {
+    object_->trees_->scores = std::make_unique<SortedSet>();
+  } else {
+    object_->trees_->tree = std::make_unique<CountedTree>(tree_shape(layout));
+  }
+  for (PageWalk walk(page); !walk.is_at_end(); walk.next()) {
+    const Bytes entry = walk.entry();
+    switch (layout) {
+      case Layout::kSequence:
+        tree().insert_at(tree().count(), Entry::whole(entry), edit());
+        break;
+      case Layout::kMembers:
+        tree().insert({member_hash(entry), 0}, Entry::whole(entry), edit());
+        break;
+      case Layout::kPairs: {
+        const PairView pair = split_pair(entry);
+        tree().insert({member_hash(pair.key), 0}, Entry::pair(pair.key, pair.value), edit());
+        break;
+      }
+      case Layout::kScores:
+        object_->sorted_set().put(member_hash(entry), entry,
+                                  score_of_key(page.key(walk.index()).high), edit());
+        break;
+    }
+  }
+}
+
+// ---- Sequence
+
+void Sequence::insert(std::uint64_t position, Bytes entry) {
+  if (object_->is_small()) return insert_in_page(position, {}, Entry::whole(entry));
+  need_range(position, position + 1);
+  tree().insert_at(position, Entry::whole(entry), edit());
+}
+
+void Sequence::replace(std::uint64_t position, Bytes entry) {
+  if (object_->is_small()) return replace_in_page(position, Entry::whole(entry));
+  need_range(position, position + 1);
+  tree().replace_at(position, Entry::whole(entry), edit());
+}
+
+void Sequence::erase(std::uint64_t first, std::uint64_t last) {
+  if (object_->is_small()) return erase_in_page(first, last - first);
+  need_for_erase(first, last);
+  tree().erase_range(first, last, edit());
+}
+
+// ---- Dictionary
+
+ElementCursor Dictionary::find(Bytes member) const {
+  if (object_->is_small()) return at(object_->page().find_tail(member));
+  const PageKey key{member_hash(member), 0};
+  need([&] { return tree().missing_for(key, member); });
+  const CountedTree::Cursor found = tree().find(key, member);
+  return at(found.is_at_end() ? count() : tree().position_of(found));
+}
+
+bool Dictionary::contains(Bytes member) const {
+  if (object_->is_small()) return object_->page().find_tail(member) < object_->page().count();
+  const PageKey key{member_hash(member), 0};
+  need([&] { return tree().missing_for(key, member); });
+  return !tree().find(key, member).is_at_end();
+}
+
+std::optional<Bytes> Dictionary::value_of(Bytes field) const {
+  if (object_->is_small()) {
+    const PageView page = object_->page();
+    const std::size_t index = page.find_tail(field);
+    if (index == page.count()) return std::nullopt;
+    return split_pair(page.entry(index)).value;
+  }
+  const PageKey key{member_hash(field), 0};
+  need([&] { return tree().missing_for(key, field); });
+  const CountedTree::Cursor found = tree().find(key, field);
+  if (found.is_at_end()) return std::nullopt;
+  return found.pair().value;
+}
+
+bool Dictionary::add(Bytes member, std::optional<std::size_t> small_position) {
+  const Entry entry = Entry::whole(member);
+  if (object_->is_small()) {
+    const PageView page = object_->page();
+    if (page.find_tail(member) < page.count()) return false;
+    insert_in_page(small_position.value_or(page.count()), {}, entry);
+    return true;
+  }
+  const PageKey key{member_hash(member), 0};
+  need([&] { return tree().missing_for(key, member); });
+  return tree().insert(key, entry, edit());
+}
+
+bool Dictionary::put(Bytes field, Bytes value) {
+  const Entry entry = Entry::pair(field, value);
+  if (object_->is_small()) {
+    const PageView page = object_->page();
+    const std::size_t index = page.find_tail(field);
+    const bool is_new = index == page.count();
+    if (is_new) {
+      insert_in_page(index, {}, entry);
+    } else {
+      replace_in_page(index, entry);
+    }
+    return is_new;
+  }
+  const PageKey key{member_hash(field), 0};
+  need([&] { return tree().missing_for(key, field); });
+  return tree().put(key, entry, edit());
+}
+
+bool Dictionary::erase(Bytes member) {
+  if (object_->is_small()) {
+    const PageView page = object_->page();
+    const std::size_t index = page.find_tail(member);
+    if (index == page.count()) return false;
+    erase_in_page(index, 1);
+    return true;
+  }
+  const PageKey key{member_hash(member), 0};
+  need([&] { return tree().missing_for(key, member); });
+  return tree().erase(key, member, edit());
+}
+
+void Dictionary::erase_range(std::uint64_t first, std::uint64_t last) {
+  if (object_->is_small()) return erase_in_page(first, last - first);
+  need_for_erase(first, last);
+  tree().erase_range(first, last, edit());
+}
+
+ElementCursor Dictionary::from_hash(std::uint64_t hash) const {
+  need([&] { return tree().missing_for({hash, 0}, {}); });
+  return at(tree().rank({hash, 0}));
+}
+
+// ---- ScoreSet
+
+std::optional<double> ScoreSet::score(Bytes member) const {
+  if (object_->is_small()) {
+    const PageView page = object_->page();
+    const std::size_t index = page.find_tail(member);
+    if (index == page.count()) return std::nullopt;
+    return score_of_key(page.key(index).high);
+  }
+  const std::uint64_t hash = member_hash(member);
+  need([&] { return object_->sorted_set().missing_for(hash, member); });
+  return object_->sorted_set().score(hash, member);
+}
+
+std::optional<std::uint64_t> ScoreSet::rank(Bytes member) const {
+  if (object_->is_small()) {
+    const PageView page = object_->page();
+    const std::size_t index = page.find_tail(member);
+    return index == page.count() ? std::nullopt : std::optional<std::uint64_t>(index);
+  }
+  const std::uint64_t hash = member_hash(member);
+  need([&] { return object_->sorted_set().missing_for(hash, member); });
+  return object_->sorted_set().rank(hash, member);
+}
+
+std::uint64_t ScoreSet::count_below(double score, Bytes member) const {
+  return count_below_key({score_key(score), 0}, member);
+}
+
+std::uint64_t ScoreSet::count_up_to(double score) const {
+  return count_below_key({score_key(score) + 1, 0}, {});
+}
+
+std::uint64_t ScoreSet::count_below_key(PageKey key, Bytes member) const {
+  if (object_->is_small()) return object_->page().lower_bound(key, member).index;
+  need([&] { return tree().missing_for(key, member); });
+  return tree().rank(key, member);
+}
+
+bool ScoreSet::put(Bytes member, double score) {
+  if (!object_->is_small()) {
+    const std::uint64_t hash = member_hash(member);
+    need([&] { return object_->sorted_set().missing_for_put(hash, member, score); });
+    return object_->sorted_set().put(hash, member, score, edit());
+  }
+  const PageKey key{score_key(score), 0};
+  const std::size_t index = object_->page().find_tail(member);
+  const bool is_new = index == object_->page().count();
+  if (!is_new) {
+    if (object_->page().key(index) == key) return false;
+    erase_in_page(index, 1);
+  }
+  insert_in_page(object_->page().lower_bound(key, member).index, key, Entry::whole(member));
+  return is_new;
+}
+
+bool ScoreSet::erase(Bytes member) {
+  if (object_->is_small()) {
+    const PageView page = object_->page();
+    const std::size_t index = page.find_tail(member);
+    if (index == page.count()) return false;
+    erase_in_page(index, 1);
+    return true;
+  }
+  const std::uint64_t hash = member_hash(member);
+  need([&] { return object_->sorted_set().missing_for(hash, member); });
+  return object_->sorted_set().erase(hash, member, edit());
+}
+
+void ScoreSet::erase_range(std::uint64_t first, std::uint64_t last) {
+  if (object_->is_small()) return erase_in_page(first, last - first);
+  if (first == last) return;
+  need_range(first, last);
+  need_for_erase(first, last);
+  std::uint64_t left = last - first;
+  for (CountedTree::Cursor c = tree().at(first); left > 0; --left, c.next()) {
+    // Pages of the index alone are loaded: those of the range stay, and the cursor with them.
+    need([&] { return object_->sorted_set().missing_for(member_hash(c.entry()), c.entry()); });
+  }
+  object_->sorted_set().erase_range(first, last, member_hash, edit());
+}
+
+}  // namespace diskdb::value

@@ -1,0 +1,347 @@
+// value/object.h — the value of a key that has several elements: a list, a set, a hash, a sorted
+// set.
+//
+// Small, it is one packed page, in Redis's order; large, a counted tree of pages, or two for a
+// sorted set. It becomes large by itself when it outgrows a page, and never small again. What its
+// elements mean, and what Redis calls its encoding, is the business of types/; here they are bytes
+// with a place and, but in a sequence, a name by which they are found.
+//
+// An Object owns its pages and knows what they cost; it is read and changed through one of the
+// three handles below, which borrow it and know where cold pages come from (ObjectUse): so whoever
+// uses them sees a value that is all in memory. A handle lives for one command at most.
+//
+// Objects are counted, because a checkpoint may still need the pages of one whose key is gone.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/shared_bytes.h"
+#include "value/counted_tree.h"
+#include "value/page.h"
+#include "value/sorted_set.h"
+
+namespace diskdb::value {
+
+/// What orders the elements, and how they are found.
+enum class Layout : std::uint8_t {
+  kSequence,  ///< a list: by position
+  kMembers,   ///< a set: small, in an order its user decides; large, by hash
+  kPairs,     ///< a hash: fields with values, likewise
+  kScores,    ///< a sorted set: by score, then by member
+};
+
+/// A small object has at most so many elements, and bytes.
+constexpr std::size_t kSmallCountMax = 512;
+constexpr std::size_t kSmallBytesMax = 4096;
+constexpr std::size_t kSmallSequenceBytesMax = 8192;
+
+/// Which object a stored page belongs to: never repeated while the store lives. Small objects have
+/// none.
+struct ObjectId {
+  std::uint32_t birth_slot = 0;  ///< of the key that it was made for
+  std::uint64_t number = 0;      ///< 0: none yet
+  friend auto operator<=>(const ObjectId&, const ObjectId&) = default;
+};
+
+class Object;
+
+/// Where cold pages come from.
+class PageSource {
+ public:
+  /// Installs the page, whatever that takes; does not return if it cannot be had.
+  virtual void load(Object& object, const MissingPage& missing) = 0;
+  /// A number for an object that becomes large.
+  virtual ObjectId next_id() = 0;
+
+ protected:
+  ~PageSource() = default;
+};
+
+/// On whose behalf an object is used. Borrowed by handles.
+struct ObjectUse {
+  PageSource* source = nullptr;
+  PageEdit edit;  ///< for changes
+};
+
+/// Where a member of a large set or hash stands.
+std::uint64_t member_hash(Bytes member);
+
+/// What a large object is, as its key's record tells it. Layout: docs/format/store.md.
+struct ObjectRoot {
+  ObjectId id;
+  TreeRoot tree;                  ///< of a sorted set: by score
+  std::optional<TreeRoot> index;  ///< of a sorted set: by member
+};
+
+/// Threads: shard-local, but for the count of its holders.
+/// Invariants:
+///   I1  A small object has a page and no trees; a large one trees, and an id with a number.
+class Object {
+ public:
+  /// Small and empty.
+  static Object* create(Layout layout);
+  /// As stored. Errors: kCorrupt, if these are no bytes of such an object.
+  static Result<Object*> create_small(Layout layout, std::uint8_t traits, Bytes page);
+  static Result<Object*> create_large(Layout layout, std::uint8_t traits, const ObjectRoot& root);
+
+  Object(const Object&) = delete;
+  Object& operator=(const Object&) = delete;
+
+  // ---- Holders. The last one that drops it destroys it: of a large one it should have called
+  // free_some() before.
+
+  void hold() { holders_.fetch_add(1, std::memory_order_relaxed); }
+  void drop();
+  bool is_held_once() const { return holders_.load(std::memory_order_acquire) == 1; }
+
+  Layout layout() const { return layout_; }
+  std::uint64_t count() const;
+  bool is_small() const { return trees_ == nullptr; }
+  /// What types/ remembers of it, and the store keeps: eight bits of its own meaning.
+  std::uint8_t traits() const { return traits_; }
+  void set_traits(std::uint8_t traits) { traits_ = traits; }
+  ObjectId id() const { return id_; }
+
+  // ---- The small form.
+
+  /// Requires: is_small().
+  PageView page() const { return PageView(page_.data()); }
+  const SharedBytes& page_block() const { return page_; }
+
+  // ---- The large form. Requires: !is_small().
+
+  ObjectRoot root() const;
+  CountedTree& tree() const { return layout_ == Layout::kScores ? scores_tree() : *trees_->tree; }
+  SortedSet& sorted_set() const { return *trees_->scores; }
+  CountedTree& tree_of(PageId id) const {
+    return layout_ == Layout::kScores ? trees_->scores->tree_of(id) : *trees_->tree;
+  }
+  /// Pages that the checkpoint cutting at `cut_epoch` awaits, up to `count_max`; false once all are
+  /// taken. `*cursor` begins as {}.
+  struct TakeCursor {
+    std::size_t tree = 0;
+    std::optional<std::size_t> at;
+  };
+  bool take_dirty(std::uint32_t cut_epoch, std::size_t count_max, TakeCursor* cursor,
+                  std::vector<PageImage>* images);
+  void mark_dirty_since(std::uint32_t ingested_epoch);
+  /// Evicts clean pages until `bytes` are free or each has been looked at once; says how much went.
+  std::size_t evict_some(std::size_t bytes, std::uint32_t ingested_epoch);
+  std::size_t resident_page_count() const;
+  bool has_dirty_pages() const { return dirty_bytes() != 0; }
+  /// Nobody but its last holder uses it any more: frees up to `count_max` pages; true when none is
+  /// left.
+  bool free_some(std::size_t count_max);
+
+  /// All that it costs in memory.
+  std::size_t bytes() const;
+  /// Of pages of a large object that a checkpoint must take. 0 if small.
+  std::size_t dirty_bytes() const;
+
+  void verify_invariants() const;
+
+ private:
+  friend class ObjectHandle;
+  struct Trees {
+    std::unique_ptr<CountedTree> tree;
+    std::unique_ptr<SortedSet> scores;
+  };
+
+  explicit Object(Layout layout) : layout_(layout) {}
+  ~Object() = default;
+  std::size_t tree_count() const;
+  CountedTree& tree_number(std::size_t number) const;
+  CountedTree& scores_tree() const { return *trees_->scores->trees()[0]; }
+
+  std::atomic<std::uint32_t> holders_{1};
+  Layout layout_;
+  std::uint8_t traits_ = 0;
+  ObjectId id_;
+  SharedBytes page_;
+  std::unique_ptr<Trees> trees_;
+  std::size_t evict_cursors_[2] = {};
+};
+
+/// A holder of an Object, or none.
+class ObjectRef {
+ public:
+  ObjectRef() = default;
+  /// Takes over one hold.
+  explicit ObjectRef(Object* object) : object_(object) {}
+  /// One more.
+  static ObjectRef of(Object& object) {
+    object.hold();
+    return ObjectRef(&object);
+  }
+  ObjectRef(const ObjectRef& other) : object_(other.object_) {
+    if (object_ != nullptr) object_->hold();
+  }
+  ObjectRef(ObjectRef&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+  ObjectRef& operator=(ObjectRef other) noexcept {
+    std::swap(object_, other.object_);
+    return *this;
+  }
+  ~ObjectRef() {
+    if (object_ != nullptr) object_->drop();
+  }
+  explicit operator bool() const { return object_ != nullptr; }
+  Object& operator*() const { return *object_; }
+  Object* operator->() const { return object_; }
+  /// Gives the hold away.
+  Object* release() { return std::exchange(object_, nullptr); }
+
+ private:
+  Object* object_ = nullptr;
+};
+
+/// Goes through elements in their order. Valid until the object is next changed, or another cursor
+/// of it moves (which may load pages).
+class ElementCursor {
+ public:
+  bool is_at_end() const { return position_ == count_; }
+
+  // ---- Requires: !is_at_end().
+
+  std::uint64_t position() const { return position_; }
+  /// Of a sorted set: score_of_key(). Of a large set or hash: the member's hash.
+  std::uint64_t key() const { return in_tree_ ? in_tree_->key().high : page_.key(index_).high; }
+  double score() const { return score_of_key(key()); }
+  Bytes entry() const { return in_tree_ ? in_tree_->entry() : page_.entry_at(index_, offset_); }
+  /// Field and value of a hash.
+  PairView pair() const { return split_pair(entry()); }
+  /// The block in which entry() lies, for who needs it longer.
+  SharedBytes block() const { return in_tree_ ? in_tree_->block() : object_->page_block(); }
+  void next();
+  /// At the first element: to the end.
+  void previous();
+
+ private:
+  friend class ObjectHandle;
+  ElementCursor(Object& object, const ObjectUse& use, std::uint64_t position);
+  void enter();
+
+  Object* object_;
+  const ObjectUse* use_;
+  std::uint64_t position_;
+  std::uint64_t count_;
+  std::optional<CountedTree::Cursor> in_tree_;
+  PageView page_;
+  std::size_t index_ = 0;
+  std::size_t offset_ = 0;
+};
+
+/// What the handles have in common.
+class ObjectHandle {
+ public:
+  std::uint64_t count() const { return object_->count(); }
+  bool is_empty() const { return count() == 0; }
+  Object& object() const { return *object_; }
+  /// At the end for count() and beyond.
+  ElementCursor at(std::uint64_t position) const { return {*object_, *use_, position}; }
+
+ protected:
+  /// Borrows both for its life.
+  ObjectHandle(Object& object, const ObjectUse& use) : object_(&object), use_(&use) {}
+
+  CountedTree& tree() const { return object_->tree(); }
+  const PageEdit& edit() const { return use_->edit; }
+  template <typename Ask>
+  void need(Ask ask) const {
+    while (const std::optional<MissingPage> missing = ask()) use_->source->load(*object_, *missing);
+  }
+  void need_range(std::uint64_t first, std::uint64_t last) const;
+  void need_for_erase(std::uint64_t first, std::uint64_t last) const;
+
+  // Of the small form. Entries' bytes must not lie in the object.
+  void insert_in_page(std::size_t index, PageKey key, const Entry& entry);
+  void replace_in_page(std::size_t index, const Entry& entry);
+  void erase_in_page(std::size_t first, std::size_t count);
+  bool has_outgrown_page() const;
+  void become_large();
+  /// For changes of a small object: its bytes, unshared, with room for `size`.
+  char* reserve(std::size_t size);
+  void settle_page();
+
+  friend class ElementCursor;
+  Object* object_;
+  const ObjectUse* use_;
+};
+
+/// A list.
+class Sequence : public ObjectHandle {
+ public:
+  Sequence(Object& object, const ObjectUse& use) : ObjectHandle(object, use) {
+    ASSERT_SLOW(object.layout() == Layout::kSequence);
+  }
+
+  // ---- `entry` must not lie in this object. Cost: O(log n), and what a page's bytes take to move.
+
+  /// Requires: position <= count().
+  void insert(std::uint64_t position, Bytes entry);
+  void push_back(Bytes entry) { insert(count(), entry); }
+  void push_front(Bytes entry) { insert(0, entry); }
+  /// Requires: position < count().
+  void replace(std::uint64_t position, Bytes entry);
+  /// Requires: first <= last <= count().
+  void erase(std::uint64_t first, std::uint64_t last);
+};
+
+/// A set or a hash.
+class Dictionary : public ObjectHandle {
+ public:
+  Dictionary(Object& object, const ObjectUse& use) : ObjectHandle(object, use) {
+    ASSERT_SLOW(object.layout() == Layout::kMembers || object.layout() == Layout::kPairs);
+  }
+
+  /// At the end if there is none. Cost: small: linear; large: O(log n).
+  ElementCursor find(Bytes member) const;
+  bool contains(Bytes member) const;
+  /// The value of a field, borrowed until the next change or look-up.
+  std::optional<Bytes> value_of(Bytes field) const;
+
+  /// Of a set: false if it is there already. New members of a small one go to the end, or before
+  /// `small_position` if that is given.
+  bool add(Bytes member, std::optional<std::size_t> small_position = std::nullopt);
+  /// Of a hash: true if the field is new. A small one's new fields go to the end.
+  bool put(Bytes field, Bytes value);
+  bool erase(Bytes member);
+  /// Requires: first <= last <= count(). Positions as at() counts them.
+  void erase_range(std::uint64_t first, std::uint64_t last);
+
+  /// The first element whose hash is not below `hash`, for cursors of scans. Requires: large.
+  ElementCursor from_hash(std::uint64_t hash) const;
+};
+
+/// A sorted set.
+class ScoreSet : public ObjectHandle {
+ public:
+  ScoreSet(Object& object, const ObjectUse& use) : ObjectHandle(object, use) {
+    ASSERT_SLOW(object.layout() == Layout::kScores);
+  }
+
+  std::optional<double> score(Bytes member) const;
+  /// How many are before it.
+  std::optional<std::uint64_t> rank(Bytes member) const;
+  /// How many have a lower score, or the same and a smaller member.
+  std::uint64_t count_below(double score, Bytes member = {}) const;
+  /// How many have at most this score.
+  std::uint64_t count_up_to(double score) const;
+  /// True if the member is new. Requires: `score` is not NaN.
+  bool put(Bytes member, double score);
+  bool erase(Bytes member);
+  /// By rank. Requires: first <= last <= count(). Cost: O(log n) a member.
+  void erase_range(std::uint64_t first, std::uint64_t last);
+
+ private:
+  std::uint64_t count_below_key(PageKey key, Bytes member) const;
+};
+
+}  // namespace diskdb::value
