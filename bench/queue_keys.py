@@ -19,6 +19,8 @@ from lib.report import Report  # noqa: E402
 from lib.watch import megabytes  # noqa: E402
 
 MB = 1 << 20
+SEGMENT_BYTES = 64 * MB
+LOG_SEGMENTS_MAX = 8  # four kept to be used again, the spare, the one in use, and what the last checkpoint left
 
 
 def wait_until_empty(connection, seconds):
@@ -80,10 +82,12 @@ def check_queue(arguments, kind, report):
         if watch.COMPLETED in fields:
             print(f"     {fields[watch.COMPLETED] - completed_before} checkpoints")
     memory.stop()
-    disk = watch.folder_bytes(server.folder)
-    report.check(disk <= arguments.disk_left_mb * MB,
-                 f"{kind}: the data folder went from {megabytes(disk_before)} to {megabytes(disk)}, "
+    store, log = (watch.folder_bytes(server.folder / part) for part in ("store", "log"))
+    report.check(store <= arguments.disk_left_mb * MB,
+                 f"{kind}: {megabytes(store)} of sorted files are left; the data folder had {megabytes(disk_before)}, "
                  f"at most {megabytes(memory.folder_peak)} meanwhile", f"at most {arguments.disk_left_mb} MiB")
+    report.check(log <= LOG_SEGMENTS_MAX * SEGMENT_BYTES, f"{kind}: {megabytes(log)} of log are left, for segments are used again",
+                 f"at most {LOG_SEGMENTS_MAX} segments")
     print(f"     resident at most {megabytes(memory.peak['VmRSS'])}")
     server.kill()
     seconds = server.start(600)
@@ -104,7 +108,7 @@ def parse_arguments():
     parser.add_argument("--memory-mb", type=int, default=512, help="maxmemory (default: %(default)s)")
     parser.add_argument("--checkpoint-seconds", type=float, default=5, help="between BGSAVEs (default: %(default)s)")
     parser.add_argument("--memory-left-mb", type=int, default=32, help="used_memory may grow by (default: %(default)s)")
-    parser.add_argument("--disk-left-mb", type=int, default=512, help="the data folder may end with (default: %(default)s)")
+    parser.add_argument("--disk-left-mb", type=int, default=128, help="the sorted files may end with (default: %(default)s)")
     parser.add_argument("--folder", help="of the data (default: a temporary one)")
     parser.add_argument("--option", action="append", default=[], help="passed on to the server, as --option=--threads --option=4")
     parser.add_argument("--deadline", type=int, default=3600, help="seconds until it gives up (default: %(default)s)")
