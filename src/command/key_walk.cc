@@ -62,7 +62,7 @@ bool KeyWalk::step() {
         if (record->has_expiry()) expiry = record->expiry();
         const Bytes key = record->key();
         found_.push_back({keyspace::scan_position(keyspace::hash_of(key, seed)), key,
-                          record->type(), expiry, record});
+                          record->type(), expiry, record, 0});
       });
   if (table.cold_count() != 0) {
     const std::uint64_t covered = piece_.end() - ScanPlace{place_.slot, 0}.cursor();
@@ -89,7 +89,8 @@ void KeyWalk::add_cold(const Table& table, std::uint64_t position_end) {
                [&](const keyspace::StoredPiece::Entry& entry) {
                  const Bytes key = piece_.key_of(entry);
                  if (table.find_slot(access_.key(key)) != nullptr) return;
-                 found_.push_back({entry.order - base, key, entry.type, entry.expiry, nullptr});
+                 found_.push_back(
+                     {entry.order - base, key, entry.type, entry.expiry, nullptr, entry.object});
                });
 }
 

@@ -58,6 +58,7 @@ class KeyWalk {
     keyspace::Type type;
     std::optional<Millis> expiry;
     const keyspace::Record* record;  ///< null: it is in the store only
+    store::PackedObjectId object;    ///< what it holds there
   };
   /// Visits the next bucket that may hold keys; false at the end, or if the store cannot be read.
   /// Slots without keys cost next to nothing.

@@ -87,7 +87,7 @@ class ExpiredKeys {
   /// `sighting`: as of which state of the store it was found, if it is cold.
   void add(const KeyWalk::Found& found, const keyspace::Sighting& sighting) {
     keys_.push_back({std::string(found.key), keyspace::slot_of(found.key), *found.expiry,
-                     found.record == nullptr, sighting});
+                     found.record == nullptr, found.object, sighting});
   }
   /// Deletes those that are still there and may go. Requires: no shard is held.
   void erase_all(CommandContext& cx);
@@ -98,6 +98,7 @@ class ExpiredKeys {
     std::uint32_t slot;
     Millis expiry;
     bool is_cold;
+    store::PackedObjectId object;
     keyspace::Sighting sighting;
   };
   std::vector<Expired> keys_;
@@ -115,7 +116,7 @@ void ExpiredKeys::erase_all(CommandContext& cx) {
     if (table.find_slot(key) != nullptr) {
       cx.keyspace.find(key);  // deletes it, if it still has expired
     } else if (expired.is_cold && expired.sighting.holds(keyspace, table)) {
-      cx.keyspace.expire_cold(cx.keyspace.db(), key, expired.expiry);
+      cx.keyspace.expire_cold(cx.keyspace.db(), key, expired.expiry, expired.object);
     }
   }
 }
@@ -198,7 +199,8 @@ KeyWalk::Found found_record(const keyspace::Record* record) {
           .key = record->key(),
           .type = record->type(),
           .expiry = expiry,
-          .record = record};
+          .record = record,
+          .object = 0};
 }
 
 /// How many keys of the database there are before each shard, and in all.

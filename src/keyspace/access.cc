@@ -62,6 +62,161 @@ class Access::Change {
   std::size_t dirty_before_;
 };
 
+// ---- Objects
+
+ObjectEdit::ObjectEdit(Access& access, const Key& key, Type type)
+    : access_(access),
+      key_(key),
+      shard_(access.held_shard_of(key)),
+      table_(*shard_.tables[access.db_]),
+      db_(access.db_) {
+  Table::Slot* slot = access.find_live(shard_, db_, key, Access::Purpose::kWrite);
+  if (slot == nullptr) {
+    is_new_ = true;
+    value::ObjectRef object(value::Object::create(layout_of(type)));
+    access.place(shard_, table_, key, Record::create_object(key, type, std::move(object)));
+    slot = table_.find_slot(key);
+  } else {
+    const Access::Change change(access, table_);
+    change.prepare(key, slot);
+  }
+  Record* record = Table::record_in(*slot);
+  ASSERT(record->type() == type);
+  before_ = Table::before(*slot);
+  object_ = &record->object();
+  const Keyspace& keyspace = access.keyspace_;
+  access.pages_.birth_slot = key.slot;
+  use_ = {.source = &access.pages_,
+          .edit = {.epoch = keyspace.epoch(), .cut_epoch = keyspace.cut_epoch(), .watcher = this}};
+}
+
+// A large object's pages are accounted for by themselves; its record, and a small object, by table.
+ObjectEdit::~ObjectEdit() {
+  Table::Slot* slot = table_.find_slot(key_);
+  Record* record = Table::record_in(*slot);
+  {
+    const Access::Change change(access_, table_);
+    change.stamp(record);
+    access_.touch(key_, record);
+    table_.replace(key_, slot, record, before_);
+  }
+  if (!object_->is_small()) access_.settle_in(shard_, table_, *object_);
+  if (object_->count() == 0) access_.drop(shard_, db_, key_, slot);
+}
+
+void ObjectEdit::commit(std::size_t count) {
+  shard_.is_edited = true;
+  access_.emit(db_, {});
+  access_.edit_count_ += count - 1;
+}
+
+void ObjectEdit::commit_as(std::span<const Bytes> effect) {
+  shard_.is_edited = true;
+  access_.log_effect(effect);
+}
+
+void ObjectEdit::hand_over(value::PageId id, SharedBytes image) {
+  const PagePlace place{object_->generation(), packed_id(object_->id()), id};
+  access_.keyspace_.pages.hand_over(place, std::move(image));
+}
+
+void ObjectEdit::drop_stored(value::PageId id) {
+  const PagePlace place{object_->generation(), packed_id(object_->id()), id};
+  access_.keyspace_.pages.drop_page(place, access_.keyspace_.epoch());
+}
+
+void Access::Pages::load(value::Object& object, const value::MissingPage& missing) {
+  std::string key;
+  std::string value;
+  store::encode_page_key(object.generation(), packed_id(object.id()), missing.id, &key);
+  const auto found = keyspace_.store()->get(key, store::Reach::kDisk, &value);
+  Status status = found.status();
+  if (status.ok() && found.value() != store::Presence::kFound) {
+    status = {Code::kCorrupt, "the store lacks a page of an object"};
+  }
+  if (status.ok()) {
+    status = object.tree_of(missing.id)
+                 .install(missing, SharedBytes::copy_of(value), keyspace_.ingested_epoch())
+                 .status();
+  }
+  if (!status.ok()) {
+    ASSERT(keyspace_.on_unreadable);
+    keyspace_.on_unreadable(status);
+    ASSERT(false);
+  }
+  keyspace_.account_pages(object.account());
+}
+
+value::ObjectId Access::Pages::next_id() {
+  return {.birth_slot = birth_slot, .number = keyspace_.next_object()};
+}
+
+// A large object that lives in this table from now on, or has changed there.
+void Access::settle_in(Shard& shard, Table& table, value::Object& object) {
+  if (!object.has_totals()) {
+    object.set_totals(table.page_totals());
+    object.set_home(shard.index);
+    object.set_generation(table.generation());
+  }
+  keyspace_.account_pages(object.account());
+}
+
+// The record is about to lose its value. What a large object has in the store goes with the next
+// checkpoint; what it has in memory, in the background. Requires: Table::prepare_change().
+void Access::abandon(Record* record) {
+  if (record->encoding() != Encoding::kObject || record->object().is_small()) return;
+  value::Object& object = record->object();
+  if (object.has_totals()) {
+    const value::PageTotals was = object.accounted();
+    keyspace_.account_pages({.bytes = -was.bytes, .dirty_bytes = -was.dirty_bytes});
+    object.set_totals(nullptr);
+  }
+  if (object.is_stored()) {
+    keyspace_.pages.drop_object(object.generation(), packed_id(object.id()), keyspace_.epoch());
+  }
+  keyspace_.bury(value::ObjectRef::of(object));
+}
+
+// Leaves an empty string in the record, which is to be dropped.
+value::ObjectRef Access::take_object(Shard& shard, Table& table, const Key& key,
+                                     Table::Slot* slot) {
+  value::ObjectRef object;
+  change(shard, table, key, slot,
+         [&](Record* record) { return Record::without_object(record, &object); });
+  if (object->has_totals()) {
+    const value::PageTotals was = object->accounted();
+    keyspace_.account_pages({.bytes = -was.bytes, .dirty_bytes = -was.dirty_bytes});
+    object->set_totals(nullptr);
+  }
+  return object;
+}
+
+// Element by element. Its id is of `key`.
+value::ObjectRef Access::copy_object(const Key& key, value::Object& object) {
+  value::ObjectRef copy(value::Object::create(object.layout()));
+  pages_.birth_slot = key.slot;
+  value::ObjectUse use{.source = &pages_, .edit = {.epoch = keyspace_.epoch()}};
+  const value::ObjectHandle source(object, reading_);
+  for (value::ElementCursor c = source.at(0); !c.is_at_end(); c.next()) {
+    switch (object.layout()) {
+      case value::Layout::kSequence:
+        value::Sequence(*copy, use).push_back(c.entry());
+        break;
+      case value::Layout::kMembers:
+        value::Dictionary(*copy, use).add(c.entry());
+        break;
+      case value::Layout::kPairs:
+        value::Dictionary(*copy, use).put(c.pair().key, c.pair().value);
+        break;
+      case value::Layout::kScores:
+        value::ScoreSet(*copy, use).put(c.entry(), c.score());
+        break;
+    }
+  }
+  copy->set_traits(object.traits());
+  return copy;
+}
+
 // ---- Holding
 
 void Access::begin(std::uint32_t db, Millis now) {
@@ -312,6 +467,7 @@ Status Access::install(Table& table, const Key& key, Bytes stored) {
   const Change change(*this, table);
   record->set_accessed_at(access_seconds(now_));
   table.install(key, record);
+  note_installed(table, key, record);
   finish_load(table, key.bytes, record->allocated_bytes());
   keyspace_.load_count.fetch_add(1, std::memory_order_relaxed);
   return {};
@@ -325,7 +481,13 @@ Status Access::warm(std::uint32_t db, const Key& key, Bytes stored) {
   const Change change(*this, table);
   record->set_accessed_at(access_seconds(now_ - Millis{kDayMillis}));
   table.install(key, record);
+  note_installed(table, key, record);
   return {};
+}
+
+void Access::note_installed(Table& table, const Key& key, Record* record) {
+  if (record->encoding() != Encoding::kObject || record->object().is_small()) return;
+  settle_in(keyspace_.shard_of(key.slot), table, record->object());
 }
 
 Table::Slot* Access::load_in_place(std::uint32_t db, const Key& key) {
@@ -340,9 +502,17 @@ Table::Slot* Access::load_in_place(std::uint32_t db, const Key& key) {
 bool Access::evict(Shard& shard, std::uint32_t db, const Key& key) {
   Table& table = *shard.tables[db];
   Table::Slot* slot = table.find_slot(key);
-  if (slot == nullptr || Table::is_gone(*slot) || Table::is_dirty(*slot)) return false;
-  if (Table::record_in(*slot)->epoch() > keyspace_.ingested_epoch()) return false;
-  if (table.loads().contains(key.bytes)) return false;
+  if (slot == nullptr || Table::is_gone(*slot) || table.loads().contains(key.bytes)) return false;
+  const Record& record = *Table::record_in(*slot);
+  const bool is_large = record.encoding() == Encoding::kObject && !record.object().is_small();
+  if (is_large && record.object().resident_page_count() > 0) return evict_pages(record.object());
+  if (Table::is_dirty(*slot) || record.epoch() > keyspace_.ingested_epoch()) return false;
+  if (is_large) {
+    value::Object& object = record.object();
+    const value::PageTotals was = object.accounted();
+    keyspace_.account_pages({.bytes = -was.bytes, .dirty_bytes = -was.dirty_bytes});
+    object.set_totals(nullptr);
+  }
   forget_absent();  // it may have been absent before
   const Change change(*this, table);
   table.evict(key, slot);
@@ -350,7 +520,15 @@ bool Access::evict(Shard& shard, std::uint32_t db, const Key& key) {
   return true;
 }
 
-bool Access::expire_cold(std::uint32_t db, const Key& key, Millis when) {
+bool Access::evict_pages(value::Object& object) {
+  constexpr std::size_t kBytesAtOnce = 256 * 1024;
+  const std::size_t freed = object.evict_some(kBytesAtOnce, keyspace_.ingested_epoch());
+  keyspace_.account_pages(object.account());
+  return freed > 0;
+}
+
+bool Access::expire_cold(std::uint32_t db, const Key& key, Millis when,
+                         store::PackedObjectId object) {
   Shard& shard = held_shard_of(key);
   Table& table = *shard.tables[db];
   if (table.cold_count() == 0 || table.find_slot(key) != nullptr) return false;
@@ -358,6 +536,7 @@ bool Access::expire_cold(std::uint32_t db, const Key& key, Millis when) {
   const Bytes words[] = {"DEL", key.bytes};
   append_encoded(db, words);
   table.erase_cold(key, when, keyspace_.epoch());
+  if (object != 0) keyspace_.pages.drop_object(table.generation(), object, keyspace_.epoch());
   finish_load(table, key.bytes, 0);
   keyspace_.expired_key_count.fetch_add(1, std::memory_order_relaxed);
   return true;
@@ -422,6 +601,15 @@ void Access::emit(std::uint32_t db, std::initializer_list<Bytes> words) {
   append_encoded(db_, {words.begin(), words.size()});
 }
 
+void Access::log_effect(std::span<const Bytes> effect) {
+  ASSERT(logged_ == Logged::kByEffect);
+  has_edited_ = true;
+  ++edit_count_;
+  if (!is_logging_) return;
+  ++effect_count_;
+  append_encoded(db_, effect);
+}
+
 void Access::emit_set(const Key& key, const Record& record) {
   if (logged_ == Logged::kVerbatim || !is_logging_) return emit(db_, {});
   IntegerText scratch;
@@ -455,6 +643,7 @@ void Access::drop(Shard& shard, std::uint32_t db, const Key& key, Table::Slot* s
   Table& table = *shard.tables[db];
   const Change change(*this, shard, table);
   change.prepare(key, slot);
+  abandon(Table::record_in(*slot));
   const std::size_t gone_count = table.gone_count();
   table.erase(key, slot, keyspace_.epoch());
   // Without a trace: the next command need not ask the store. The key's bytes may be gone.
@@ -466,6 +655,7 @@ void Access::place(Shard& shard, Table& table, const Key& key, Record* record) {
   if (Table::Slot* slot = table.find_slot(key); slot != nullptr) {
     change(shard, table, key, slot, [&](Record* old) {
       record = Record::with_memory_of(record, *old);
+      abandon(old);
       Record::destroy(old);
       return record;
     });
@@ -493,6 +683,7 @@ void Access::put(const Key& key, Expiry expiry, Create create, Overwrite overwri
     place(shard, table, key, record);
   } else {
     record = change(shard, table, key, slot, [&](Record* edited) {
+      abandon(edited);
       edited = overwrite(edited);
       edited->set_raw(false);
       if (expiry.is_at()) return Record::with_expiry(edited, expiry.when());
@@ -579,10 +770,24 @@ void Access::rename(const Key& from, const Key& to) {
   find_entry(target_shard, db_, to);  // what the store has of it must be known
   Table::Slot* slot = find_live(source_shard, db_, from, Purpose::kWrite);
   ASSERT(slot != nullptr && from.bytes != to.bytes);
-  Record* renamed = Record::copy_as(to, *Table::record_in(*slot));
+  Record* renamed = nullptr;
+  if (Record* source = Table::record_in(*slot); source->encoding() == Encoding::kObject) {
+    value::Object& object = source->object();
+    renamed = Record::copy_as(to, *source, value::ObjectRef::of(object));
+    take_object(source_shard, *source_shard.tables[db_], from, slot);
+  } else {
+    renamed = Record::copy_as(to, *source);
+  }
   drop(source_shard, db_, from, slot);
   place(target_shard, *target_shard.tables[db_], to, renamed);
+  note_installed(*target_shard.tables[db_], to, renamed);
   emit(db_, {"RENAME", from.bytes, to.bytes});
+}
+
+// With a copy of what it holds.
+Record* Access::copy_record(const Key& to, const Record& source) {
+  if (source.encoding() != Encoding::kObject) return Record::copy_as(to, source);
+  return Record::copy_as(to, source, copy_object(to, source.object()));
 }
 
 void Access::copy(const Key& from, std::uint32_t to_db, const Key& to) {
@@ -591,9 +796,10 @@ void Access::copy(const Key& from, std::uint32_t to_db, const Key& to) {
   find_entry(target_shard, to_db, to);
   Table::Slot* slot = find_live(source_shard, db_, from, Purpose::kWrite);
   ASSERT(slot != nullptr);
-  Record* copied = Record::copy_as(to, *Table::record_in(*slot));
+  Record* copied = copy_record(to, *Table::record_in(*slot));
   copied->set_frequency(kFrequencyInitial);
   place(target_shard, *target_shard.tables[to_db], to, copied);
+  note_installed(*target_shard.tables[to_db], to, copied);
   emit(db_, {"COPY", from.bytes, to.bytes, "DB", NumberText(to_db), "REPLACE"});
 }
 
@@ -603,9 +809,10 @@ void Access::move(const Key& key, std::uint32_t to_db) {
   find_live(shard, to_db, key, Purpose::kWrite);  // deletes it if it has expired
   Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite);
   ASSERT(slot != nullptr);
-  Record* moved = Record::copy_as(key, *Table::record_in(*slot));
+  Record* moved = copy_record(key, *Table::record_in(*slot));
   drop(shard, db_, key, slot);
   place(shard, *shard.tables[to_db], key, moved);
+  note_installed(*shard.tables[to_db], key, moved);
   emit(db_, {"MOVE", key.bytes, NumberText(to_db)});
 }
 

@@ -54,6 +54,47 @@ class Expiry {
   Millis when_;
 };
 
+class Access;
+
+/// The elements of one key, opened for change: from here until it ends nothing else may change the
+/// key. It creates the key if it is absent, and deletes it if it is left without elements. Changes
+/// become part of the keyspace, and of the log, with commit(): whoever changes must commit.
+///
+/// Requires: the key is absent or of this type; its shard is held.
+class ObjectEdit final : public value::PageWatcher {
+ public:
+  /// Borrows all for its life.
+  ObjectEdit(Access& access, const Key& key, Type type);
+  ~ObjectEdit();
+  ObjectEdit(const ObjectEdit&) = delete;
+  ObjectEdit& operator=(const ObjectEdit&) = delete;
+
+  value::Object& object() const { return *object_; }
+  const value::ObjectUse& use() const { return use_; }
+  /// It was absent.
+  bool is_new() const { return is_new_; }
+
+  /// Something was changed, which replaying the client's words does again. `count`: of changes, for
+  /// rdb_changes_since_last_save. Requires: Logged::kVerbatim.
+  void commit(std::size_t count = 1);
+  /// Something was changed, which this command does again. Requires: Logged::kByEffect.
+  void commit_as(std::span<const Bytes> effect);
+
+ private:
+  void hand_over(value::PageId id, SharedBytes image) override;
+  void drop_stored(value::PageId id) override;
+
+  Access& access_;
+  Key key_;
+  Shard& shard_;
+  Table& table_;
+  std::uint32_t db_;
+  bool is_new_ = false;
+  value::Object* object_ = nullptr;
+  value::ObjectUse use_;
+  Table::Before before_{};
+};
+
 /// Threads: one at a time; each network thread and each background worker has one.
 /// Invariants:
 ///   I1  A record is reached only while its shard is held.
@@ -63,7 +104,10 @@ class Expiry {
 class Access {
  public:
   /// Borrows `keyspace` for its life.
-  explicit Access(Keyspace& keyspace) : keyspace_(keyspace), random_(keyspace.hash_seed()) {}
+  explicit Access(Keyspace& keyspace)
+      : keyspace_(keyspace), random_(keyspace.hash_seed()), pages_(keyspace) {
+    reading_.source = &pages_;
+  }
 
   Keyspace& keyspace() { return keyspace_; }
   std::uint32_t db() const { return db_; }
@@ -127,6 +171,8 @@ class Access {
   const Record* find(std::uint32_t db, const Key& key);
   /// Refuses WRONGTYPE.
   Answer<const Record*> find(const Key& key, Type type);
+  /// How a record's object is read.
+  const value::ObjectUse& reading() const { return reading_; }
   /// As find, but does not refresh the access time (OBJECT, TYPE, TTL...).
   const Record* peek(const Key& key);
   /// Also finds what has expired; changes nothing (DEBUG).
@@ -156,6 +202,8 @@ class Access {
   /// absent, an integer turned into text, new bytes zero. The expiry stays. Borrowed until the next
   /// call. Requires: Logged::kVerbatim; the key is absent or a string.
   char* edit_string(const Key& key, std::size_t size);
+  /// Tells the log of a change by effect, beside those of edits: `effect` is run again by replay.
+  void log_effect(std::span<const Bytes> effect);
   /// False if there was nothing.
   bool erase(const Key& key) { return erase(db_, key); }
   bool erase(std::uint32_t db, const Key& key);
@@ -182,9 +230,11 @@ class Access {
   /// Deletes a cold key unread, whose stored expiry `when` has come. False: it is not cold.
   /// Requires: its shard is held; the store had an expiry entry for it at the last ingested
   /// checkpoint.
-  bool expire_cold(std::uint32_t db, const Key& key, Millis when);
-  /// Drops a clean value from memory; the key is cold then. False: it is not clean, or somebody
-  /// waits for it. Nothing is logged. Requires: its shard is held.
+  /// `object`: what the entry says.
+  bool expire_cold(std::uint32_t db, const Key& key, Millis when, store::PackedObjectId object);
+  /// Drops a clean value from memory; the key is cold then. Of a large object some clean pages, and
+  /// at last the rest. False: it is not clean, or somebody waits for it. Nothing is logged.
+  /// Requires: its shard is held.
   bool evict(Shard& shard, std::uint32_t db, const Key& key);
 
   // ---- The whole keyspace. Requires: all shards held, where not said otherwise.
@@ -194,6 +244,21 @@ class Access {
   Table& table(Shard& shard, std::uint32_t db) { return *shard.tables[db]; }
 
  private:
+  friend class ObjectEdit;
+
+  /// Reads pages of objects from the store, in place.
+  class Pages final : public value::PageSource {
+   public:
+    explicit Pages(Keyspace& keyspace) : keyspace_(keyspace) {}
+    void load(value::Object& object, const value::MissingPage& missing) override;
+    value::ObjectId next_id() override;
+    /// Where the object that is being changed is born.
+    std::uint32_t birth_slot = 0;
+
+   private:
+    Keyspace& keyspace_;
+  };
+
   /// A run of bytes for the log: of a request, or of effects_ (raw null, from `offset` on).
   struct Part {
     std::uint32_t db;
@@ -217,6 +282,13 @@ class Access {
   Record* change(Shard& shard, Table& table, const Key& key, Table::Slot* slot, Edit edit);
   void drop(Shard& shard, std::uint32_t db, const Key& key, Table::Slot* slot);
   void place(Shard& shard, Table& table, const Key& key, Record* record);
+  void settle_in(Shard& shard, Table& table, value::Object& object);
+  void abandon(Record* record);
+  value::ObjectRef take_object(Shard& shard, Table& table, const Key& key, Table::Slot* slot);
+  value::ObjectRef copy_object(const Key& key, value::Object& object);
+  Record* copy_record(const Key& to, const Record& source);
+  void note_installed(Table& table, const Key& key, Record* record);
+  bool evict_pages(value::Object& object);
   template <typename Create, typename Overwrite>
   void put(const Key& key, Expiry expiry, Create create, Overwrite overwrite);
   void emit(std::uint32_t db, std::initializer_list<Bytes> words);
@@ -268,6 +340,8 @@ class Access {
   void note_absent(std::uint32_t db, const Key& key);
   void forget_absent();
   std::unordered_set<KnownAbsent, HashKnownAbsent> known_absent_;
+  Pages pages_;
+  value::ObjectUse reading_;
   std::string stored_key_;    ///< scratch of load()
   std::string stored_value_;  ///< likewise
 };

@@ -13,6 +13,7 @@ namespace {
 // What is taken while a shard is held: some ten microseconds' worth.
 constexpr std::size_t kBucketsPerHold = 32;
 constexpr std::size_t kBytesPerHold = 64 * 1024;
+constexpr std::size_t kPagesPerHold = 256;
 constexpr std::int64_t kMicrosPerReplayedEdit = 2;  // with a cold look-up now and then
 
 void lock_all(Keyspace& keyspace) {
@@ -33,13 +34,17 @@ class Accounting {
         counts_(std::ranges::any_of(shard.tables,
                                     [&](const auto& kept) { return kept.get() == &table; })),
         bytes_(table.allocated_bytes()),
-        dirty_(table.dirty_bytes()) {}
+        dirty_(table.dirty_bytes()),
+        pages_(table.pages()) {}
   Accounting(const Accounting&) = delete;
   Accounting& operator=(const Accounting&) = delete;
   ~Accounting() {
     if (!counts_) return;
     keyspace_.account(difference(table_.allocated_bytes(), bytes_));
     keyspace_.account_dirty(difference(table_.dirty_bytes(), dirty_));
+    const value::PageTotals pages = table_.pages();
+    keyspace_.account_pages({.bytes = pages.bytes - pages_.bytes,
+                             .dirty_bytes = pages.dirty_bytes - pages_.dirty_bytes});
   }
   static std::int64_t difference(std::size_t now, std::size_t before) {
     return static_cast<std::int64_t>(now) - static_cast<std::int64_t>(before);
@@ -51,6 +56,7 @@ class Accounting {
   bool counts_;
   std::size_t bytes_;
   std::size_t dirty_;
+  value::PageTotals pages_;
 };
 
 }  // namespace
@@ -199,7 +205,8 @@ Status Checkpointer::write(const Cut& cut, store::CheckpointFiles& files) {
   for (; dropped != cut.dropped.end(); ++dropped) {
     TRY(files.erase_range(store::record_range(*dropped)));
   }
-  return write_expiries(cut, files);
+  TRY(write_expiries(cut, files));
+  return write_pages(cut, files);
 }
 
 Status Checkpointer::write_part(const Cut& cut, const Cut::Part& part,
@@ -249,6 +256,7 @@ Status Checkpointer::write_part(const Cut& cut, const Cut::Part& part,
 Status Checkpointer::write_image(store::Generation generation, const Ordered& taken,
                                  store::CheckpointFiles& files) {
   const Image& image = taken.image;
+  if (image.object) objects_.push_back(image.object);
   const store::Place place = place_of(generation, taken.order);
   add_expiries(generation, place.slot, image);
   store::encode_record_key(place, image.key, &key_);
@@ -260,9 +268,10 @@ Status Checkpointer::write_image(store::Generation generation, const Ordered& ta
 
 void Checkpointer::add_expiries(store::Generation generation, std::uint32_t slot,
                                 const Image& image) {
+  const store::PackedObjectId object = image.object ? packed_id(image.object->id()) : 0;
   const auto add = [&](Millis when, bool is_there) {
     store::encode_expiry_key(generation, when, slot, image.key, &key_);
-    expiries_.add(key_, is_there);
+    expiries_.add(key_, is_there, is_there ? object : 0);
   };
   if (image.expiry) add(*image.expiry, true);
   const StoredExpiries& stored = image.stored_expiries;
@@ -274,8 +283,6 @@ void Checkpointer::add_expiries(store::Generation generation, std::uint32_t slot
 
 Status Checkpointer::write_expiries(const Cut& cut, store::CheckpointFiles& files) {
   expiries_.sort();
-  value_.clear();
-  store::append_expiry_value(0, &value_);
   auto dropped = cut.dropped.begin();
   store::KeyRange range;
   const auto next_range = [&] {
@@ -288,6 +295,8 @@ Status Checkpointer::write_expiries(const Cut& cut, store::CheckpointFiles& file
       ++dropped;
       next_range();
     }
+    value_.clear();
+    store::append_expiry_value(entry.object, &value_);
     TRY(entry.is_there ? files.put(entry.key(), value_) : files.erase(entry.key()));
   }
   for (; dropped != cut.dropped.end(); ++dropped) {
@@ -297,12 +306,108 @@ Status Checkpointer::write_expiries(const Cut& cut, store::CheckpointFiles& file
   return {};
 }
 
+// ---- Pages of large objects
+
+// A little at a time. The object may move to another shard, or lose its key, but not go.
+void Checkpointer::take_pages(const Cut& cut, value::Object& object) {
+  std::vector<value::PageImage> images;
+  value::Object::TakeCursor cursor;
+  for (bool has_more = true; has_more;) {
+    const std::uint32_t home = object.home();
+    Shard& shard = keyspace_.shards()[home];
+    shard.lock.lock();
+    if (object.home() == home) {
+      images.clear();
+      has_more = object.take_dirty(cut.epoch, kPagesPerHold, &cursor, &images);
+      if (object.has_totals()) keyspace_.account_pages(object.account());
+    }
+    shard.lock.unlock();
+    std::size_t bytes = 0;
+    for (value::PageImage& image : images) {
+      bytes += image.bytes.size();
+      pages_.push_back(
+          {{object.generation(), packed_id(object.id()), image.id}, std::move(image.bytes)});
+    }
+    images.clear();
+    keyspace_.account_unsettled(bytes);
+  }
+}
+
+// What the checkpoint writes and deletes of pages, in the order of keys; ranges stand where they
+// begin, and swallow what lies in them.
+Status Checkpointer::write_pages(const Cut& cut, store::CheckpointFiles& files) {
+  for (const value::ObjectRef& object : objects_) take_pages(cut, *object);
+  objects_.clear();
+  for (PageLedger::Written& handed : keyspace_.pages.take_handed_over()) {
+    pages_.push_back(std::move(handed));
+  }
+  std::ranges::sort(pages_, {}, &PageLedger::Written::place);
+  const std::vector<PagePlace> gone_pages = keyspace_.pages.dropped_pages(cut.epoch);
+  const std::vector<PagePlace> gone_objects = keyspace_.pages.dropped_objects(cut.epoch);
+  auto written = pages_.begin();
+  auto page = gone_pages.begin();
+  auto object = gone_objects.begin();
+  auto generation = cut.dropped.begin();
+  std::string swallowed;  // keys below lie in a range that goes as a whole
+  for (;;) {
+    enum { kNone, kGeneration, kObject, kPage, kWritten } first = kNone;
+    PagePlace place{};
+    const auto offer = [&](bool is_there, const PagePlace& offered, auto kind) {
+      if (!is_there || (first != kNone && place <= offered)) return;
+      first = kind;
+      place = offered;
+    };
+    const bool has_generation = generation != cut.dropped.end();
+    offer(has_generation, PagePlace{has_generation ? *generation : 0, 0, 0}, kGeneration);
+    offer(object != gone_objects.end(), object != gone_objects.end() ? *object : PagePlace{},
+          kObject);
+    offer(page != gone_pages.end(), page != gone_pages.end() ? *page : PagePlace{}, kPage);
+    offer(written != pages_.end(), written != pages_.end() ? written->place : PagePlace{},
+          kWritten);
+    if (first == kNone) break;
+    store::encode_page_key(place.generation, place.object, place.page, &key_);
+    const bool is_swallowed = key_ < swallowed;
+    switch (first) {
+      case kNone:
+        break;
+      case kGeneration: {
+        const store::KeyRange range = store::page_range(*generation++);
+        TRY(files.erase_range(range));
+        swallowed = range.to;
+        break;
+      }
+      case kObject: {
+        const store::KeyRange range = store::object_range(place.generation, place.object);
+        ++object;
+        if (is_swallowed) break;
+        TRY(files.erase_range(range));
+        swallowed = range.to;
+        break;
+      }
+      case kPage:
+        ++page;
+        if (!is_swallowed) TRY(files.erase(key_));
+        break;
+      case kWritten:
+        ASSERT(!is_swallowed);
+        TRY(files.put(key_, written->bytes.view()));
+        ++written;
+        break;
+    }
+  }
+  pages_ = {};
+  return {};
+}
+
 // ---- The end
 
 // Nothing of it is in the store, or nobody knows: what it took is taken again.
 void Checkpointer::give_up(const Cut& cut) {
   must_mark_again_ = true;
   expiries_.clear();
+  objects_.clear();
+  pages_ = {};
+  (void)keyspace_.pages.take_handed_over();
   keyspace_.forget_unsettled();
   for (const Cut::Part& part : cut.parts) {
     part.shard->lock.lock();

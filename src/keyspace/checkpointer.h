@@ -99,6 +99,8 @@ class Checkpointer {
   Status write_image(store::Generation generation, const Ordered& taken,
                      store::CheckpointFiles& files);
   Status write_expiries(const Cut& cut, store::CheckpointFiles& files);
+  Status write_pages(const Cut& cut, store::CheckpointFiles& files);
+  void take_pages(const Cut& cut, value::Object& object);
   void add_expiries(store::Generation generation, std::uint32_t slot, const Image& image);
   void give_up(const Cut& cut);
   void complete(const Cut& cut);
@@ -117,6 +119,8 @@ class Checkpointer {
   bool must_mark_again_ = false;  ///< a checkpoint came to nothing
   ExpiryEntries expiries_;
   std::vector<Ordered> taken_;
+  std::vector<value::ObjectRef> objects_;   ///< whose records were taken
+  std::vector<PageLedger::Written> pages_;  ///< of theirs
   std::string key_;
   std::string value_;
 

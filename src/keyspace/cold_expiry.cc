@@ -67,15 +67,17 @@ Status ColdExpiry::read_batch(Cursor& cursor, Millis now) {
   std::string next = cursor.next.empty() ? range.from : cursor.next;
   Millis due{INT64_MAX};
   Status status;
-  TRY(keyspace_.store()->scan(next, range.to, [&](Bytes encoded, Bytes) {
+  TRY(keyspace_.store()->scan(next, range.to, [&](Bytes encoded, Bytes value) {
     const Result<store::ExpiryKey> entry = store::decode_expiry_key(encoded);
-    status = entry.status();
+    const Result<store::PackedObjectId> object = store::decode_expiry_value(value);
+    status = entry.ok() ? object.status() : entry.status();
     if (!status.ok()) return false;
     if (entry.value().when > now || batch_.size() == kKeysPerBatch) {
       due = entry.value().when;
       return false;
     }
-    batch_.push_back({std::string(entry.value().key), entry.value().slot, entry.value().when});
+    batch_.push_back(
+        {std::string(entry.value().key), entry.value().slot, entry.value().when, object.value()});
     next.assign(encoded).push_back('\0');  // the smallest key behind it
     return true;
   }));
@@ -98,7 +100,7 @@ bool ColdExpiry::erase_batch(std::uint32_t db, const Sighting& sighting, Millis 
     if (access_.spin_hold(shard)) {
       const Table& table = access_.table(shard, db);
       for (; due != others && sighting.holds(keyspace_, table); ++due) {
-        access_.expire_cold(db, access_.key(due->key), due->when);
+        access_.expire_cold(db, access_.key(due->key), due->when, due->object);
       }
     } else {
       REACHED("cold expiry: a shard is busy");

@@ -46,6 +46,7 @@ class ColdExpiry {
     std::string key;
     std::uint32_t slot;
     Millis when;
+    store::PackedObjectId object;
   };
 
   bool is_resting() const;

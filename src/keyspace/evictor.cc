@@ -14,7 +14,8 @@ constexpr std::size_t kWindowEntries = 64;
 // Looked at while a shard is held, if most of what is there is dirty: some ten microseconds.
 constexpr std::size_t kBucketsPerStep = 4;
 constexpr std::size_t kBucketsPerHold = 256;
-constexpr double kShare = 0.2;           // of clean entries, leaves in a circle
+constexpr std::size_t kPagesWorthALook = 16;  // of an object that has changed
+constexpr double kShare = 0.2;                // of clean entries, leaves in a circle
 constexpr double kAllowanceMax = 32;     // evictions that windows without old entries leave behind
 constexpr std::size_t kFewEntries = 16;  // below which a window is no sample of its own
 
@@ -154,9 +155,15 @@ void Evictor::collect(const Table& table) {
   for (std::size_t i = 0; i < kBucketsPerHold && has_more && candidates_.size() < kWindowEntries;
        i += kBucketsPerStep) {
     has_more = table.for_buckets(&bucket_at_, kBucketsPerStep, [&](const Table::Slot slot) {
-      if (Table::is_gone(slot) || Table::is_dirty(slot)) return;
+      if (Table::is_gone(slot)) return;
       const Record* record = Table::record_in(slot);
-      if (record->epoch() > ingested) return;
+      if (Table::is_dirty(slot) || record->epoch() > ingested) {
+        // Of a large object pages may be clean all the same.
+        if (record->encoding() != Encoding::kObject || record->object().is_small() ||
+            record->object().resident_page_count() < kPagesWorthALook) {
+          return;
+        }
+      }
       if (expires && Table::is_expiring(slot) && access_.is_expired(*record)) {
         expired_.emplace_back(record->key());
         return;

@@ -2,7 +2,7 @@
 //
 // A checkpoint meets keys in the order of their records and writes their expiry entries, ordered by
 // time, at its end. Millions of keys may have one, so they are kept close together: the encoded
-// keys in one arena, sixteen bytes beside each.
+// keys in one arena, twenty-four bytes beside each.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include <memory_resource>
 
 #include "base/bytes.h"
+#include "store/format.h"
 
 namespace diskdb::keyspace {
 
@@ -21,16 +22,17 @@ class ExpiryEntries {
   struct Entry {
     const char* data;
     std::uint32_t size;
-    bool is_there;  ///< to write, or to delete
+    bool is_there;                 ///< to write, or to delete
+    store::PackedObjectId object;  ///< that the key holds
 
     Bytes key() const { return {data, size}; }
   };
 
   /// Copies `key`, which is encoded (store/format.h).
-  void add(Bytes key, bool is_there) {
+  void add(Bytes key, bool is_there, store::PackedObjectId object = 0) {
     char* data = static_cast<char*>(arena_.allocate(key.size(), 1));
     std::memcpy(data, key.data(), key.size());
-    entries_.push_back({data, static_cast<std::uint32_t>(key.size()), is_there});
+    entries_.push_back({data, static_cast<std::uint32_t>(key.size()), is_there, object});
     bytes_ += key.size() + sizeof(Entry);
   }
 

@@ -22,6 +22,7 @@ struct Image {
   SharedBytes large;   ///< the value, where it is large: it follows `record`
   std::optional<Millis> expiry;
   StoredExpiries stored_expiries;  ///< entries to delete
+  value::ObjectRef object;         ///< large: its pages are to be taken, too
 
   std::size_t bytes() const {
     return key.size() + record.size() + (large ? large.size() : 0) + sizeof(Image);

@@ -12,6 +12,7 @@ namespace {
 
 // About a millisecond's worth. A table, one database's part of a shard, is freed whole.
 constexpr std::size_t kFreedRecordsPerStep = 8192;
+constexpr std::size_t kFreedPagesPerStep = 4096;
 
 }  // namespace
 
@@ -42,13 +43,36 @@ std::shared_ptr<Table> Keyspace::make_table(store::Generation generation) const 
 }
 
 void Keyspace::detach(std::shared_ptr<Table> table) {
-  const std::size_t bytes = table->allocated_bytes();
+  const std::size_t bytes =
+      table->allocated_bytes() + static_cast<std::size_t>(table->pages().bytes);
   detached_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   const std::lock_guard lock(detached_mutex_);
   detached_.push_back({std::move(table), bytes});
 }
 
+void Keyspace::bury(value::ObjectRef object) {
+  const std::lock_guard lock(detached_mutex_);
+  buried_.push_back(std::move(object));
+}
+
+// True if some are left. What a checkpoint still holds waits for it.
+bool Keyspace::free_buried() {
+  value::ObjectRef object;
+  {
+    const std::lock_guard lock(detached_mutex_);
+    const auto free = std::ranges::find_if(
+        buried_, [](const value::ObjectRef& buried) { return buried->is_held_once(); });
+    if (free == buried_.end()) return false;
+    object = std::move(*free);
+    *free = std::move(buried_.back());
+    buried_.pop_back();
+  }
+  if (!object->free_some(kFreedPagesPerStep)) bury(std::move(object));
+  return true;
+}
+
 bool Keyspace::free_detached() {
+  if (free_buried()) return true;
   std::size_t freed_count = 0;
   while (freed_count < kFreedRecordsPerStep) {
     Detached gone{};  // freed with the lock released, or by the checkpoint that has it
@@ -76,7 +100,7 @@ Cut Keyspace::cut(const log::Position& position, Millis clock) {
                 .clock = clock,
                 .hash_seed = options_.hash_seed,
                 .next_generation = next_generation_,
-                .next_object = 1,
+                .next_object = next_object_.load(std::memory_order_relaxed),
                 .databases = {}};
   std::vector<std::uint32_t> dbs(options_.database_count);
   for (std::uint32_t db = 0; db < dbs.size(); ++db) dbs[db] = db;
@@ -107,6 +131,7 @@ Cut Keyspace::cut(const log::Position& position, Millis clock) {
 
 void Keyspace::settle(const Cut& cut) {
   ingested_epoch_.store(cut.epoch, std::memory_order_release);
+  pages.settle(cut.epoch);
   for (Shard& shard : shards()) shard.lock.lock();
   for (const store::Generation generation : cut.dropped) {
     dropped_.erase(generation);
@@ -118,6 +143,7 @@ void Keyspace::settle(const Cut& cut) {
 void Keyspace::restore(const store::Marker& marker) {
   ASSERT(marker.hash_seed == options_.hash_seed);
   next_generation_ = marker.next_generation;
+  next_object_.store(marker.next_object, std::memory_order_relaxed);
   for (std::uint32_t db = 0; db < options_.database_count; ++db) {
     const auto known = std::ranges::find(marker.databases, db, &store::Marker::Database::db);
     const bool is_stored = known != marker.databases.end();
@@ -149,6 +175,10 @@ void Keyspace::drop_database(std::uint32_t db) {
     finish_all_loads(*table);
     account(-static_cast<std::int64_t>(table->allocated_bytes()));
     account_dirty(-static_cast<std::int64_t>(table->dirty_bytes()));
+    if (const value::PageTotals totals = table->pages(); totals.bytes != 0) {
+      account_pages({.bytes = -totals.bytes, .dirty_bytes = -totals.dirty_bytes});
+      table->page_totals()->is_detached = true;
+    }
     if (table->allocated_bytes() != 0) detach(std::move(table));
   }
 }
@@ -170,6 +200,8 @@ void Keyspace::exchange(Keyspace& other) {
   std::swap(stored_, other.stored_);
   std::swap(dropped_, other.dropped_);
   next_generation_ = std::max(next_generation_, other.next_generation_);
+  pages.swap(other.pages);
+  next_object_.store(std::max(next_object_.load(), other.next_object_.load()));
   const auto bytes = other.allocated_bytes_.exchange(allocated_bytes_.load());
   allocated_bytes_.store(bytes);
   const auto dirty = other.dirty_bytes_.exchange(dirty_bytes_.load());

@@ -14,6 +14,7 @@
 
 #include "io/clock.h"
 #include "keyspace/memory_budget.h"
+#include "keyspace/page_ledger.h"
 #include "keyspace/shard.h"
 #include "log/log.h"
 #include "store/store.h"
@@ -120,6 +121,16 @@ class Keyspace {
   }
   void account(std::int64_t bytes) { allocated_bytes_.fetch_add(bytes, std::memory_order_relaxed); }
 
+  void account_pages(const value::PageTotals& more) {
+    account(more.bytes);
+    account_dirty(more.dirty_bytes);
+  }
+
+  /// What changes of large objects leave for checkpoints.
+  PageLedger pages;
+  /// For an object that becomes large.
+  std::uint64_t next_object() { return next_object_.fetch_add(1, std::memory_order_relaxed); }
+
   /// What keys may cost, and how room is made.
   MemoryBudget budget;
 
@@ -131,7 +142,10 @@ class Keyspace {
   /// DEBUG SET-ACTIVE-EXPIRE.
   std::atomic<bool> is_active_expiry_on{true};
 
-  /// Frees detached tables for about a millisecond; true if some are left. For a background thread.
+  /// The object's key is gone; its pages are freed in the background.
+  void bury(value::ObjectRef object);
+  /// Frees detached tables and buried objects for about a millisecond; true if some are left. For a
+  /// background thread.
   bool free_detached();
   /// What those cost that are left (relaxed).
   std::uint64_t detached_bytes() const { return detached_bytes_.load(std::memory_order_relaxed); }
@@ -148,6 +162,7 @@ class Keyspace {
   std::atomic<std::uint64_t> miss_count{0};
 
  private:
+  bool free_buried();
   std::shared_ptr<Table> make_table(store::Generation generation) const;
   /// Tables that left the keyspace wait here until free_detached().
   void detach(std::shared_ptr<Table> table);
@@ -175,8 +190,10 @@ class Keyspace {
     std::shared_ptr<Table> table;
     std::size_t bytes;  ///< when it left: a checkpoint may still change it
   };
-  std::vector<Detached> detached_;  // guarded by detached_mutex_
+  std::vector<Detached> detached_;        // guarded by detached_mutex_
+  std::vector<value::ObjectRef> buried_;  // guarded by detached_mutex_
   std::atomic<std::uint64_t> detached_bytes_{0};
+  std::atomic<std::uint64_t> next_object_{1};
 };
 
 }  // namespace diskdb::keyspace

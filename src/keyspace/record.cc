@@ -39,6 +39,20 @@ std::size_t cost_of_word(std::uintptr_t word) {
 
 }  // namespace
 
+value::Layout layout_of(Type type) {
+  switch (type) {
+    case Type::kSet:
+      return value::Layout::kMembers;
+    case Type::kHash:
+      return value::Layout::kPairs;
+    case Type::kSortedSet:
+      return value::Layout::kScores;
+    default:
+      ASSERT(type == Type::kList);
+      return value::Layout::kSequence;
+  }
+}
+
 Bytes text_of(const StringView& value, IntegerText& scratch) {
   if (!value.is_integer) return value.bytes;
   return {scratch, format_integer(scratch, value.integer)};
@@ -98,8 +112,15 @@ Record* Record::create_shared(const Key& key, SharedBytes value) {
   return record;
 }
 
+Record* Record::create_object(const Key& key, Type type, value::ObjectRef object) {
+  Record* record = create_bare(key, Encoding::kObject, kWordBytes);
+  record->type_ = static_cast<std::uint8_t>(type) & 15;
+  record->set_word_at(record->value_offset(), reinterpret_cast<std::uintptr_t>(object.release()));
+  return record;
+}
+
 void Record::destroy(Record* record) {
-  record->drop_shared_value();
+  record->drop_value();
   if ((record->flags_ & kLongKey) != 0)
     SharedBytes::from_word(record->word_at(record->key_offset()));
   record->~Record();
@@ -116,8 +137,13 @@ void Record::set_word_at(std::size_t offset, std::uintptr_t word) {
   std::memcpy(body() + offset, &word, sizeof word);
 }
 
-void Record::drop_shared_value() {
+// What the value refers to; whoever calls this gives the record another value, or destroys it.
+void Record::drop_value() {
   if (encoding() == Encoding::kShared) SharedBytes::from_word(word_at(value_offset()));
+  if (encoding() == Encoding::kObject) [[unlikely]] {
+    object().drop();
+    type_ = static_cast<std::uint8_t>(Type::kString);
+  }
 }
 
 Bytes Record::key() const {
@@ -174,6 +200,7 @@ Millis Record::expiry() const {
 std::size_t Record::allocated_bytes() const {
   std::size_t bytes = sizeof(Record) + capacity_;
   if (encoding() == Encoding::kShared) bytes += cost_of_word(word_at(value_offset()));
+  if (encoding() == Encoding::kObject && object().is_small()) bytes += object().bytes();
   if ((flags_ & kLongKey) != 0) bytes += cost_of_word(word_at(key_offset()));
   return bytes;
 }
@@ -223,7 +250,7 @@ Record* Record::reshape(Record* record, bool has_expiry, bool has_stored_expirie
 
 Record* Record::with_string(Record* record, Bytes value) {
   if (value.size() > kInlineBytesMax) return with_shared(record, SharedBytes::copy_of(value));
-  record->drop_shared_value();
+  record->drop_value();
   record->encoding_ = static_cast<std::uint8_t>(Encoding::kInline) & 15;
   record = resize(record, value.size());
   if (!value.empty()) std::memcpy(record->value_place(), value.data(), value.size());
@@ -232,7 +259,7 @@ Record* Record::with_string(Record* record, Bytes value) {
 
 Record* Record::with_integer(Record* record, std::int64_t value) {
   if (record->encoding() != Encoding::kInteger) {
-    record->drop_shared_value();
+    record->drop_value();
     record->encoding_ = static_cast<std::uint8_t>(Encoding::kInteger) & 15;
     record = resize(record, sizeof value);
   }
@@ -241,7 +268,7 @@ Record* Record::with_integer(Record* record, std::int64_t value) {
 }
 
 Record* Record::with_shared(Record* record, SharedBytes value) {
-  record->drop_shared_value();
+  record->drop_value();
   record->encoding_ = static_cast<std::uint8_t>(Encoding::kShared) & 15;
   record = resize(record, kWordBytes);
   record->set_word_at(record->value_offset(), value.release_word());
@@ -283,6 +310,11 @@ Record* Record::with_stored_expiries(Record* record, const StoredExpiries& expir
   return record;
 }
 
+Record* Record::without_object(Record* record, value::ObjectRef* object) {
+  *object = value::ObjectRef::of(record->object());
+  return with_string(record, {});
+}
+
 Record* Record::with_nothing(Record* record) {
   record = with_string(record, {});
   record->set_raw(false);
@@ -295,11 +327,14 @@ Record* Record::with_memory_of(Record* record, const Record& before) {
   return with_stored_expiries(record, before.stored_expiries());
 }
 
-Record* Record::copy_as(const Key& key, const Record& source) {
+Record* Record::copy_as(const Key& key, const Record& source, value::ObjectRef object) {
+  ASSERT((source.encoding() == Encoding::kObject) == static_cast<bool>(object));
   const bool is_shared = source.encoding() == Encoding::kShared;
   Record* copy = create_bare(key, source.encoding(), source.value_size_);
   if (is_shared) {
     copy->set_word_at(copy->value_offset(), source.shared().release_word());
+  } else if (object) {
+    copy->set_word_at(copy->value_offset(), reinterpret_cast<std::uintptr_t>(object.release()));
   } else {
     std::memcpy(copy->value_place(), source.body() + source.value_offset(), source.value_size_);
   }

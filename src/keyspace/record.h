@@ -1,7 +1,7 @@
 // keyspace/record.h — a resident key: header, expiry if any, key and small value in one allocation.
 //
 //     | header 16 B | expiry 8 B, if any | stored expiries 24 B, if any | key |
-//     | value: 8-byte integer, bytes, or a SharedBytes reference |
+//     | value: 8-byte integer, bytes, a SharedBytes reference, or an Object's |
 //
 // A tombstone is a record without value and expiry.
 //
@@ -18,6 +18,8 @@
 #include "base/shared_bytes.h"
 #include "base/units.h"
 #include "keyspace/key.h"
+#include "store/format.h"
+#include "value/object.h"
 
 namespace diskdb::keyspace {
 
@@ -36,7 +38,20 @@ enum class Encoding : std::uint8_t {
   kInteger,  ///< the value is an 8-byte signed integer
   kInline,   ///< the value's bytes follow the key
   kShared,   ///< the value is a SharedBytes
+  kObject,   ///< the value is an Object: of every type but strings
 };
+
+/// Requires: a type that has elements.
+value::Layout layout_of(Type type);
+
+/// The id of an object as store/format.h has it.
+inline store::PackedObjectId packed_id(value::ObjectId id) {
+  return id.number * store::kSlotCount + id.birth_slot;
+}
+inline value::ObjectId object_id_of(store::PackedObjectId packed) {
+  return {.birth_slot = static_cast<std::uint32_t>(packed % store::kSlotCount),
+          .number = packed / store::kSlotCount};
+}
 
 constexpr std::size_t kInlineBytesMax = 4096;
 constexpr std::size_t kInlineKeyBytesMax = 4096;
@@ -72,8 +87,11 @@ class Record {
   static Record* create(const Key& key, Bytes value);
   static Record* create_integer(const Key& key, std::int64_t value);
   static Record* create_shared(const Key& key, SharedBytes value);
-  /// What `source` holds, its expiry too, under another key; large values by reference.
-  static Record* copy_as(const Key& key, const Record& source);
+  /// What `source` holds, its expiry too, under another key; large values by reference. `object`:
+  /// what it holds instead of the source's object. Requires: there is one if the source has one.
+  static Record* copy_as(const Key& key, const Record& source, value::ObjectRef object = {});
+  /// Of a type that has elements, without expiry.
+  static Record* create_object(const Key& key, Type type, value::ObjectRef object);
   static void destroy(Record* record);
 
   Record(const Record&) = delete;
@@ -91,6 +109,12 @@ class Record {
   void set_integer(std::int64_t value);
   Bytes value_bytes() const;   ///< Requires: kInline or kShared.
   SharedBytes shared() const;  ///< One more holder of the value. Requires: kShared.
+
+  /// Requires: kObject. Borrowed from the record, const or not.
+  value::Object& object() const {
+    ASSERT_SLOW(encoding() == Encoding::kObject);
+    return *reinterpret_cast<value::Object*>(word_at(value_offset()));
+  }
 
   bool has_expiry() const { return (flags_ & kHasExpiry) != 0; }
   /// Milliseconds since the epoch. Requires: has_expiry().
@@ -117,7 +141,8 @@ class Record {
   std::uint8_t frequency() const { return frequency_; }
   void set_frequency(std::uint8_t frequency) { frequency_ = frequency; }
 
-  /// What this record costs, its SharedBytes included.
+  /// What this record costs, its SharedBytes or small Object included; a large one is accounted for
+  /// by page (value::PageTotals).
   std::size_t allocated_bytes() const;
 
   // Edits that may move the record: the result is the record from now on, `record` is gone.
@@ -127,6 +152,8 @@ class Record {
   static Record* with_shared(Record* record, SharedBytes value);
   static Record* with_expiry(Record* record, std::optional<Millis> expiry);
   static Record* with_stored_expiries(Record* record, const StoredExpiries& expiries);
+  /// Takes its object away: it is an empty string then.
+  static Record* without_object(Record* record, value::ObjectRef* object);
   /// What is left of it as a tombstone: no value, no expiry.
   static Record* with_nothing(Record* record);
   /// What `before`, a record of the same key, says of the store: is_stored(), stored_expiries().
@@ -168,7 +195,7 @@ class Record {
   char* value_place() { return body() + value_offset(); }
   std::uintptr_t word_at(std::size_t offset) const;
   void set_word_at(std::size_t offset, std::uintptr_t word);
-  void drop_shared_value();
+  void drop_value();
 
   std::uint32_t epoch_ = 0;
   std::uint32_t access_ : 24 = 0;

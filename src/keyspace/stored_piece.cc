@@ -50,7 +50,8 @@ Status StoredPiece::add(Bytes encoded_key, Bytes encoded_record) {
                       .key_offset = keys_.size(),
                       .key_size = key.key.size(),
                       .type = static_cast<Type>(record.type),
-                      .expiry = record.expiry});
+                      .expiry = record.expiry,
+                      .object = record.object});
   keys_.append(key.key);
   return {};
 }

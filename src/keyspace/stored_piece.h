@@ -32,6 +32,7 @@ class StoredPiece {
     std::size_t key_size;
     Type type;
     std::optional<Millis> expiry;
+    store::PackedObjectId object;
   };
 
   /// Reads the keys of a generation from `begin` on: up to `keys_max` and some bytes, or up to

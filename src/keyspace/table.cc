@@ -317,6 +317,12 @@ void Table::mark_taken(Slot* slot) {
 std::uint64_t Table::mark_dirty_since(std::uint32_t ingested_epoch, std::uint32_t slot_wanted,
                                       std::uint64_t position) {
   return scan_slots(slot_wanted, position, 0, [&](Slot& slot, std::uint64_t) {
+    if (Record* record = record_in(slot); record->encoding() == Encoding::kObject &&
+                                          !record->object().is_small() &&
+                                          record->epoch() > ingested_epoch) {
+      record->object().mark_dirty_since(ingested_epoch);
+      record->object().account();
+    }
     if (is_dirty(slot) || record_in(slot)->epoch() <= ingested_epoch) return;
     dirty_bytes_ += record_in(slot)->allocated_bytes();
     slot |= kDirtyMark;
@@ -403,6 +409,11 @@ void Table::join_one() {
   if (bucket_count_ == low_mask_ + 1 && low_mask_ > 0) low_mask_ /= 2;
 }
 
+const std::shared_ptr<value::PageTotals>& Table::page_totals() {
+  if (pages_ == nullptr) pages_ = std::make_shared<value::PageTotals>();
+  return pages_;
+}
+
 std::size_t Table::allocated_bytes() const {
   return record_bytes_ + handed_over_bytes_ + segments_.size() * sizeof(Segment) +
          overflow_count_ * sizeof(Bucket);
@@ -465,6 +476,7 @@ void Table::verify_invariants() const {
   std::size_t dirty = 0;
   std::size_t expiring = 0;
   std::size_t overflows = 0;
+  std::int64_t page_bytes = 0;
   for (std::size_t i = 0; i < bucket_count_ && !segments_.empty(); ++i) {
     bool has_ended = false;
     for (const Bucket* b = &bucket(i); b != nullptr; b = b->overflow) {
@@ -487,6 +499,9 @@ void Table::verify_invariants() const {
         expiring += is_expiring ? 1 : 0;
         bytes += record->allocated_bytes();
         if (is_dirty(slot)) dirty += record->allocated_bytes();
+        if (record->encoding() == Encoding::kObject && !record->object().is_small()) {
+          page_bytes += static_cast<std::int64_t>(record->object().bytes());
+        }
         ++(is_gone(slot) ? gone : count);
       }
     }
@@ -495,6 +510,7 @@ void Table::verify_invariants() const {
   ASSERT(gone == gone_count_);
   ASSERT(bytes == record_bytes_);  // I3
   ASSERT(dirty == dirty_bytes_);
+  ASSERT(page_bytes == pages().bytes);
   ASSERT(expiring == expiring_count_);  // I4
   ASSERT(overflows == overflow_count_);
   std::size_t keys = 0;

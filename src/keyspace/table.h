@@ -166,8 +166,11 @@ class Table {
     return slot_counts_[slot & (slot_counts_.size() - 1)].expiring;
   }
   Millis earliest_expiry() const { return earliest_expiry_; }
-  /// All that this table and its records cost.
+  /// All that this table and its records cost; pages of large objects are page_totals().
   std::size_t allocated_bytes() const;
+  /// Made when it is first asked for.
+  const std::shared_ptr<value::PageTotals>& page_totals();
+  value::PageTotals pages() const { return pages_ == nullptr ? value::PageTotals{} : *pages_; }
 
   /// Starts loading the first bucket, or the records it may name, into the cache.
   void prefetch_bucket(const Key& key) const;
@@ -281,6 +284,7 @@ class Table {
   std::vector<SlotTotals> slot_counts_;
   std::multimap<std::uint64_t, Image> handed_over_;  ///< by scan order
   std::size_t handed_over_bytes_ = 0;
+  std::shared_ptr<value::PageTotals> pages_;
   Loads loads_;
   std::uint64_t seed_;
   store::Generation generation_;

@@ -14,6 +14,7 @@ namespace {
 constexpr char kMarkerKind = 0x00;
 constexpr char kRecordKind = 0x01;
 constexpr char kExpiryKind = 0x02;
+constexpr char kPageKind = 0x03;
 
 constexpr std::uint8_t kRecordVersion = 1;
 constexpr std::uint8_t kExpiryVersion = 1;
@@ -25,6 +26,7 @@ constexpr std::uint8_t kKnownFlags = kHasExpiry | kIsRaw;
 
 constexpr std::uint8_t kBytesEncoding = 0;
 constexpr std::uint8_t kIntegerEncoding = 1;
+constexpr std::uint8_t kObjectEncoding = 3;
 
 constexpr std::size_t kCrcBytes = 4;
 constexpr std::uint64_t kSignBit = 1ULL << 63U;
@@ -190,10 +192,38 @@ Result<ExpiryKey> decode_expiry_key(Bytes encoded) {
 KeyRange record_range(Generation generation) { return range_of(kRecordKind, generation); }
 KeyRange expiry_range(Generation generation) { return range_of(kExpiryKind, generation); }
 
+KeyRange page_range(Generation generation) { return range_of(kPageKind, generation); }
+
+namespace {
+
+void encode_object_prefix(Generation generation, PackedObjectId object, std::string* out) {
+  out->clear();
+  append_generation_prefix(kPageKind, generation, out);
+  append_big_endian(object % kSlotCount, 2, out);
+  append_big_endian(object / kSlotCount, 8, out);
+}
+
+}  // namespace
+
+void encode_page_key(Generation generation, PackedObjectId object, std::uint64_t page,
+                     std::string* out) {
+  encode_object_prefix(generation, object, out);
+  append_big_endian(page, 6, out);
+}
+
+KeyRange object_range(Generation generation, PackedObjectId object) {
+  KeyRange range;
+  encode_object_prefix(generation, object, &range.from);
+  // The next number of the same slot: no page lies between.
+  encode_object_prefix(generation, object + kSlotCount, &range.to);
+  return range;
+}
+
 Bytes marker_key() { return {&kMarkerKind, 1}; }
 
 void append_record_header(const StoredRecord& record, std::string* out) {
-  ASSERT(record.encoding == kBytesEncoding || record.encoding == kIntegerEncoding);
+  ASSERT(record.encoding <= kObjectEncoding);
+  ASSERT((record.encoding == kObjectEncoding) == (record.object != 0));
   std::uint8_t flags = 0;
   if (record.expiry.has_value()) flags |= kHasExpiry;
   if (record.is_raw) flags |= kIsRaw;
@@ -204,7 +234,7 @@ void append_record_header(const StoredRecord& record, std::string* out) {
   if (record.expiry.has_value()) {
     append_little_endian(static_cast<std::uint64_t>(record.expiry->count), 8, out);
   }
-  append_varint(0, out);  // the object's id: there are none yet
+  append_varint(record.object, out);
 }
 
 void append_record(const StoredRecord& record, std::string* out) {
@@ -230,29 +260,32 @@ Result<StoredRecord> decode_record(Bytes encoded) {
   if ((flags & kHasExpiry) != 0) {
     record.expiry = Millis{static_cast<std::int64_t>(reader.little_endian(8))};
   }
-  if (reader.varint() != 0) return corrupt("record refers to an object");
+  record.object = reader.varint();
   if (record.encoding == kIntegerEncoding) {
     record.integer = static_cast<std::int64_t>(reader.little_endian(8));
     if (!reader.rest().empty()) return corrupt("record is too long");
-  } else if (record.encoding == kBytesEncoding) {
+  } else if (record.encoding <= kObjectEncoding) {
     record.value = reader.rest();
   } else {
     return corrupt("record has an unknown encoding");
   }
   if (reader.has_failed()) return corrupt("record is too short");
+  if ((record.encoding == kObjectEncoding) != (record.object != 0)) {
+    return corrupt("record is at odds with its object");
+  }
   return record;
 }
 
-void append_expiry_value(std::uint64_t object, std::string* out) {
+void append_expiry_value(PackedObjectId object, std::string* out) {
   out->push_back(static_cast<char>(kExpiryVersion));
   append_varint(object, out);
 }
 
-Result<std::uint64_t> decode_expiry_value(Bytes encoded) {
+Result<PackedObjectId> decode_expiry_value(Bytes encoded) {
   Reader reader(encoded);
   const std::uint8_t version = reader.byte();
   if (!reader.has_failed() && version != kExpiryVersion) return unknown_version("expiry", version);
-  const std::uint64_t object = reader.varint();
+  const PackedObjectId object = reader.varint();
   if (reader.has_failed() || !reader.rest().empty()) return corrupt("expiry has the wrong length");
   return object;
 }

@@ -16,7 +16,11 @@ namespace diskdb::store {
 /// Of the tables of one database since its last FLUSHDB; never used twice. 0 is none.
 using Generation = std::uint64_t;
 
-constexpr std::uint32_t kSlotCount = 16384;          ///< of a database: Redis Cluster's
+constexpr std::uint32_t kSlotCount = 16384;  ///< of a database: Redis Cluster's
+
+/// An object's number, times kSlotCount, plus the slot it was born in; 0: none. Never used twice.
+using PackedObjectId = std::uint64_t;
+
 constexpr std::uint64_t kPositionEnd = 1ULL << 39U;  ///< positions are below
 
 /// Where a key stands: stored records are ordered by (generation, slot, position, key), which is
@@ -29,12 +33,15 @@ struct Place {
 
 /// What a record says beside its key.
 struct StoredRecord {
-  std::uint8_t type = 0;      ///< the numbers of keyspace::Type
-  std::uint8_t encoding = 0;  ///< 0: `value` is the value's bytes; 1: a 64-bit integer
-  bool is_raw = false;        ///< Redis's encoding "raw": edited in place once
+  std::uint8_t type = 0;  ///< the numbers of keyspace::Type
+  /// 0: `value` is the value's bytes; 1: a 64-bit integer; 2: `value` is traits and a page; 3: it
+  /// is traits and the roots of `object`.
+  std::uint8_t encoding = 0;
+  bool is_raw = false;  ///< Redis's encoding "raw": edited in place once
   std::optional<Millis> expiry;
-  std::int64_t integer = 0;  ///< encoding 1
-  Bytes value;               ///< encoding 0
+  std::int64_t integer = 0;   ///< encoding 1
+  Bytes value = {};           ///< encodings 0, 2 and 3
+  PackedObjectId object = 0;  ///< encoding 3
 };
 
 // ---- Keys. Each function replaces `*out`.
@@ -71,6 +78,13 @@ struct KeyRange {
 KeyRange record_range(Generation generation);
 KeyRange expiry_range(Generation generation);
 
+/// A page of an object, which was made in a table of `generation`. Pages of an object are one
+/// range.
+void encode_page_key(Generation generation, PackedObjectId object, std::uint64_t page,
+                     std::string* out);
+KeyRange object_range(Generation generation, PackedObjectId object);
+KeyRange page_range(Generation generation);
+
 /// The one key of the marker. It sorts before all others.
 Bytes marker_key();
 
@@ -84,8 +98,8 @@ void append_record(const StoredRecord& record, std::string* out);
 Result<StoredRecord> decode_record(Bytes encoded);
 
 /// The value of an expiry entry: the id of the object that the key holds, 0 for none.
-void append_expiry_value(std::uint64_t object, std::string* out);
-Result<std::uint64_t> decode_expiry_value(Bytes encoded);
+void append_expiry_value(PackedObjectId object, std::string* out);
+Result<PackedObjectId> decode_expiry_value(Bytes encoded);
 
 /// How many keys a cluster slot of a database has.
 struct SlotCount {

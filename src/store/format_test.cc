@@ -325,7 +325,7 @@ TEST(StoreFormat, RefusesTheUnknownEvenWhereItIsSound) {
   EXPECT_NE(decode_record(changed(kText, 0, 2)).error().message.find("version 2"),
             std::string::npos);
   EXPECT_FALSE(decode_record(changed(kText, 2, 4)).ok()) << "flags";
-  EXPECT_FALSE(decode_record(changed(kText, 3, 2)).ok()) << "encoding";
+  EXPECT_FALSE(decode_record(changed(kText, 3, 4)).ok()) << "encoding";
   EXPECT_FALSE(decode_record(changed(kText, 12, 1)).ok()) << "object";
   EXPECT_FALSE(decode_expiry_value(std::string("\x02\0", 2)).ok());
   EXPECT_FALSE(decode_expiry_value(std::string("\x01\x80\0", 3)).ok()) << "overlong";

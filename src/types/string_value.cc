@@ -31,6 +31,8 @@ void reply_value(resp::Reply& reply, const Record* record) {
       return reply.bulk(record->value_bytes());
     case Encoding::kShared:
       return reply.bulk(record->shared());
+    case keyspace::Encoding::kObject:
+      ASSERT(false);
   }
 }
 

@@ -47,6 +47,29 @@ Status corrupt(const char* what) { return {Code::kCorrupt, std::string("object: 
 
 std::uint64_t member_hash(Bytes member) { return XXH3_64bits(member.data(), member.size()); }
 
+void append_object_root(const ObjectRoot& root, std::string* out) {
+  std::string tree;
+  append_tree_root(root.tree, &tree);
+  ASSERT(tree.size() < 256);
+  out->push_back(static_cast<char>(tree.size()));
+  out->append(tree);
+  if (root.index) append_tree_root(*root.index, out);
+}
+
+Result<ObjectRoot> decode_object_root(ObjectId id, Bytes encoded) {
+  if (encoded.empty()) return corrupt("no root");
+  const auto size = static_cast<unsigned char>(encoded[0]);
+  encoded.remove_prefix(1);
+  if (size > encoded.size()) return corrupt("a root too short");
+  ObjectRoot root{.id = id, .tree = {}, .index = {}};
+  TRY_LET(root.tree, decode_tree_root(encoded.substr(0, size)));
+  encoded.remove_prefix(size);
+  if (!encoded.empty()) {
+    TRY_LET(root.index, decode_tree_root(encoded));
+  }
+  return root;
+}
+
 // ---- Object
 
 Object* Object::create(Layout layout) {
@@ -89,6 +112,7 @@ Result<Object*> Object::create_large(Layout layout, std::uint8_t traits, const O
   auto* object = new Object(layout);
   object->traits_ = traits;
   object->id_ = root.id;
+  object->is_stored_ = true;
   object->trees_ = std::make_unique<Trees>();
   if (is_sorted_set) {
     object->trees_->scores = std::make_unique<SortedSet>(root.tree, *root.index);
@@ -167,6 +191,26 @@ std::size_t Object::dirty_bytes() const {
     bytes += tree_number(i).dirty_bytes();
   }
   return bytes;
+}
+
+PageTotals Object::account() {
+  const PageTotals now = {.bytes = static_cast<std::int64_t>(bytes()),
+                          .dirty_bytes = static_cast<std::int64_t>(dirty_bytes())};
+  const PageTotals more = {.bytes = now.bytes - accounted_.bytes,
+                           .dirty_bytes = now.dirty_bytes - accounted_.dirty_bytes};
+  totals_->bytes += more.bytes;
+  totals_->dirty_bytes += more.dirty_bytes;
+  accounted_ = now;
+  return totals_->is_detached ? PageTotals{} : more;
+}
+
+void Object::set_totals(std::shared_ptr<PageTotals> totals) {
+  if (totals_ != nullptr) {
+    totals_->bytes -= accounted_.bytes;
+    totals_->dirty_bytes -= accounted_.dirty_bytes;
+  }
+  accounted_ = {};
+  totals_ = std::move(totals);
 }
 
 void Object::verify_invariants() const {

@@ -53,6 +53,13 @@ struct ObjectId {
 
 class Object;
 
+/// What large objects cost together, those of one table: their pages, and what must be stored.
+struct PageTotals {
+  std::int64_t bytes = 0;
+  std::int64_t dirty_bytes = 0;
+  bool is_detached = false;  ///< counts nowhere any more
+};
+
 /// Where cold pages come from.
 class PageSource {
  public:
@@ -81,7 +88,11 @@ struct ObjectRoot {
   std::optional<TreeRoot> index;  ///< of a sorted set: by member
 };
 
-/// Threads: shard-local, but for the count of its holders.
+void append_object_root(const ObjectRoot& root, std::string* out);
+/// `id`: known from elsewhere. Errors: kCorrupt.
+Result<ObjectRoot> decode_object_root(ObjectId id, Bytes encoded);
+
+/// Threads: shard-local, but for the count of its holders and its home.
 /// Invariants:
 ///   I1  A small object has a page and no trees; a large one trees, and an id with a number.
 class Object {
@@ -109,6 +120,15 @@ class Object {
   std::uint8_t traits() const { return traits_; }
   void set_traits(std::uint8_t traits) { traits_ = traits; }
   ObjectId id() const { return id_; }
+  /// The shard that guards it. Changes only with both shards held.
+  std::uint32_t home() const { return home_.load(std::memory_order_acquire); }
+  void set_home(std::uint32_t shard) { home_.store(shard, std::memory_order_release); }
+  /// Of the tables that it lives in: with its id it names its pages in the store.
+  std::uint64_t generation() const { return generation_; }
+  void set_generation(std::uint64_t generation) { generation_ = generation; }
+  /// May the store, or the running checkpoint, have pages of it?
+  bool is_stored() const { return is_stored_; }
+  void set_stored() { is_stored_ = true; }
 
   // ---- The small form.
 
@@ -141,6 +161,16 @@ class Object {
   /// left.
   bool free_some(std::size_t count_max);
 
+  /// Adds to the totals by what its pages cost more or less than last time, and returns that.
+  /// Requires: it was given totals.
+  PageTotals account();
+  /// Its pages count there from now on, once account() is called; null: nowhere. What they cost
+  /// where they counted until now is taken off there.
+  void set_totals(std::shared_ptr<PageTotals> totals);
+  /// What its totals have of it.
+  PageTotals accounted() const { return accounted_; }
+  bool has_totals() const { return totals_ != nullptr; }
+
   /// All that it costs in memory.
   std::size_t bytes() const;
   /// Of pages of a large object that a checkpoint must take. 0 if small.
@@ -162,12 +192,17 @@ class Object {
   CountedTree& scores_tree() const { return *trees_->scores->trees()[0]; }
 
   std::atomic<std::uint32_t> holders_{1};
+  std::atomic<std::uint32_t> home_{0};
   Layout layout_;
   std::uint8_t traits_ = 0;
+  bool is_stored_ = false;
   ObjectId id_;
+  std::uint64_t generation_ = 0;
   SharedBytes page_;
   std::unique_ptr<Trees> trees_;
   std::size_t evict_cursors_[2] = {};
+  std::shared_ptr<PageTotals> totals_;
+  PageTotals accounted_;  ///< what totals_ has of it
 };
 
 /// A holder of an Object, or none.
@@ -241,6 +276,8 @@ class ElementCursor {
 /// What the handles have in common.
 class ObjectHandle {
  public:
+  /// Borrows both for its life.
+  ObjectHandle(Object& object, const ObjectUse& use) : object_(&object), use_(&use) {}
   std::uint64_t count() const { return object_->count(); }
   bool is_empty() const { return count() == 0; }
   Object& object() const { return *object_; }
@@ -248,9 +285,6 @@ class ObjectHandle {
   ElementCursor at(std::uint64_t position) const { return {*object_, *use_, position}; }
 
  protected:
-  /// Borrows both for its life.
-  ObjectHandle(Object& object, const ObjectUse& use) : object_(&object), use_(&use) {}
-
   CountedTree& tree() const { return object_->tree(); }
   const PageEdit& edit() const { return use_->edit; }
   template <typename Ask>

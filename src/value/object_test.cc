@@ -62,14 +62,11 @@ struct Rig {
   /// Brings all pages back.
   void verify() {
     if (!object->is_small()) {
-      for (ElementCursor c(ObjectHandleForTest(*object, use).at(0)); !c.is_at_end(); c.next()) {
+      for (ElementCursor c(ObjectHandle(*object, use).at(0)); !c.is_at_end(); c.next()) {
       }
     }
     object->verify_invariants();
   }
-  struct ObjectHandleForTest : ObjectHandle {
-    ObjectHandleForTest(Object& o, const ObjectUse& u) : ObjectHandle(o, u) {}
-  };
 
   Pages pages;
   NoWatcher watcher;
