@@ -7,6 +7,7 @@
 #include "command/services.h"
 #include "keyspace/usage.h"
 #include "types/string_value.h"
+#include "types/traits.h"
 
 namespace diskdb::command {
 namespace {
@@ -15,11 +16,29 @@ namespace {
 constexpr std::int64_t kSharedIntegerCount = 10'000;
 constexpr std::int64_t kSharedReferenceCount = 2'147'483'647;
 
+Bytes string_encoding_name(const keyspace::Record& record) {
+  if (record.encoding() == keyspace::Encoding::kInteger) return "int";
+  return types::is_compact(record) ? "embstr" : "raw";
+}
+
 }  // namespace
 
 Bytes encoding_name(const keyspace::Record& record) {
-  if (record.encoding() == keyspace::Encoding::kInteger) return "int";
-  return types::is_compact(record) ? "embstr" : "raw";
+  if (record.type() == keyspace::Type::kString) return string_encoding_name(record);
+  const value::Object& object = record.object();
+  const bool is_large = types::has_trait(object, types::Trait::kShowsLarge);
+  switch (object.layout()) {
+    case value::Layout::kSequence:
+      return is_large ? "quicklist" : "listpack";
+    case value::Layout::kMembers:
+      if (is_large) return "hashtable";
+      return types::has_trait(object, types::Trait::kIntegers) ? "intset" : "listpack";
+    case value::Layout::kPairs:
+      return is_large ? "hashtable" : "listpack";
+    case value::Layout::kScores:
+      break;
+  }
+  return is_large ? "skiplist" : "listpack";
 }
 
 /// OBJECT ENCODING key
