@@ -70,6 +70,9 @@ std::span<const Row> server_rows();
 std::span<const Row> config_rows();
 std::span<const Row> introspection_rows();  ///< COMMAND and its subcommands
 std::span<const Row> debug_rows();
+std::span<const Row> slowlog_rows();
+std::span<const Row> latency_rows();
+std::span<const Row> memory_rows();  ///< MEMORY's subcommands about the whole process
 std::vector<std::span<const Row>> all_families();
 
 }  // namespace diskdb::command

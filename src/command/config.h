@@ -33,7 +33,9 @@ struct Settings {
   Value client_query_buffer_bytes_max{};
   Value enable_debug_command{};  ///< no, yes, local
   Value hll_sparse_bytes_max{};
-  Value inline_replies{};  ///< plain, resp
+  Value inline_replies{};      ///< plain, resp
+  Value latency_monitor_ms{};  ///< 0: off
+  Value latency_tracking{};
   Value lfu_decay_minutes{};
   Value lfu_log_factor{};
   Value log_level{};  ///< debug, verbose, notice, warning
@@ -44,6 +46,8 @@ struct Settings {
   Value pipeline_max_batch{};
   Value protected_mode{};
   Value proto_max_bulk_bytes{};
+  Value slowlog_size_max{};
+  Value slowlog_slower_than_micros{};  ///< negative: never
   Value tcp_keepalive_seconds{};
   Value tcp_nodelay{};
   Value timeout_seconds{};  ///< 0: idle connections stay

@@ -3,6 +3,8 @@
 #include <array>
 #include <limits>
 
+#include "base/number.h"
+
 namespace diskdb::command {
 namespace {
 
@@ -13,6 +15,24 @@ constexpr std::int64_t kIntMax = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kUnsignedMax = std::numeric_limits<std::uint32_t>::max();
 constexpr std::int64_t kLongMax = std::numeric_limits<std::int64_t>::max();
 constexpr OptionTraits kImmutable = {.immutable = true};
+
+/// Numbers from 0 to 100, as they were written.
+Result<std::string> percentiles(Bytes, std::span<const std::string> words) {
+  std::string text;
+  for (const std::string& word : words) {
+    if (word.empty()) continue;
+    const auto value = parse_double(word);
+    if (!value) {
+      return {Code::kInvalid, "Invalid latency-tracking-info-percentiles parameters"};
+    }
+    if (!(*value >= 0 && *value <= 100)) {
+      return {Code::kInvalid,
+              "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"};
+    }
+    text += (text.empty() ? "" : " ") + word;
+  }
+  return text;
+}
 
 constexpr auto kOptions = std::to_array<Option>({
     {.name = "active-expire-effort",
@@ -159,6 +179,31 @@ constexpr auto kOptions = std::to_array<Option>({
                     "plain text, or RESP as Redis does.",
      .choices = "plain resp",
      .live = &Settings::inline_replies},
+    {.name = "latency-monitor-threshold",
+     .type = kInteger,
+     .initial = "0",
+     .use = kLive,
+     .section = "server",
+     .description = "Commands and other work that take as many milliseconds are noted for LATENCY; "
+                    "0 is off.",
+     .max = kLongMax,
+     .live = &Settings::latency_monitor_ms},
+    {.name = "latency-tracking",
+     .type = kBoolean,
+     .initial = "yes",
+     .use = kLive,
+     .section = "server",
+     .description = "Keep a histogram of each command's times, for INFO latencystats, LATENCY "
+                    "HISTOGRAM and metrics. Of pipelined commands that are quick by nature one "
+                    "group of up to 16 in eight is timed one by one and stands for the others.",
+     .live = &Settings::latency_tracking},
+    {.name = "latency-tracking-info-percentiles",
+     .type = kWords,
+     .initial = "50 99 99.9",
+     .use = kLive,
+     .section = "server",
+     .description = "The percentiles that INFO latencystats shows.",
+     .canonical = percentiles},
     {.name = "lfu-decay-time",
      .type = kInteger,
      .initial = "1",
@@ -312,6 +357,24 @@ constexpr auto kOptions = std::to_array<Option>({
      .description = "Socket send buffer (SO_SNDBUF); 0 leaves it to the kernel.",
      .max = 1024 * 1024 * 1024,
      .traits = kImmutable},
+    {.name = "slowlog-log-slower-than",
+     .type = kInteger,
+     .initial = "10000",
+     .use = kLive,
+     .section = "server",
+     .description = "Commands that run as many microseconds are kept for SLOWLOG; 0 is all of "
+                    "them, -1 none.",
+     .min = -1,
+     .max = kLongMax,
+     .live = &Settings::slowlog_slower_than_micros},
+    {.name = "slowlog-max-len",
+     .type = kInteger,
+     .initial = "128",
+     .use = kLive,
+     .section = "server",
+     .description = "How many commands SLOWLOG keeps.",
+     .max = kLongMax,
+     .live = &Settings::slowlog_size_max},
     {.name = "socket-recv-buffer-size",
      .type = kMemory,
      .initial = "0",

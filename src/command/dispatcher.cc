@@ -1,11 +1,13 @@
 #include "command/dispatcher.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "base/assert.h"
 #include "base/reached.h"
 #include "command/arguments.h"
+#include "command/config.h"
 #include "command/gates.h"
 
 namespace diskdb::command {
@@ -37,6 +39,12 @@ Bytes error_text(const CommandContext& cx, Outcome outcome) {
                                                 : refusal_text(outcome.refusal());
 }
 
+/// `count` times `unit`; what does not fit is never reached.
+std::uint64_t nanos_in(std::int64_t count, std::uint64_t unit) {
+  const auto wanted = static_cast<std::uint64_t>(count);
+  return wanted > UINT64_MAX / unit ? UINT64_MAX : wanted * unit;
+}
+
 bool may_write(const Row& row) { return row.has(Flag::kWrite) || row.has(Flag::kMayReplicate); }
 
 }  // namespace
@@ -45,6 +53,7 @@ Dispatcher::Progress Dispatcher::run(Session& session, std::span<const resp::Req
                                      resp::Reply& reply, Millis now) {
   Progress progress;
   visible_after_ = 0;
+  renew_watch();
   while (progress.done < requests.size() && !session.closes_after_reply &&
          !session.is_killed.load(std::memory_order_relaxed)) {
     if (session.footprint.is_waiting()) [[unlikely]] {  // woken for another reason
@@ -145,6 +154,9 @@ Dispatcher::Attempt Dispatcher::run_group(Session& session, std::span<const resp
 // Requires: group_ holds what is to be known of the requests, their shards are held.
 void Dispatcher::run_held(Session& session, std::span<const resp::Request> requests,
                           resp::Reply& reply) {
+  std::array<std::uint64_t, kGroupMax + 1> readings;
+  readings[0] = ticks_.now();
+  const bool times_each = this->times_each(requests.size());
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const Row& row = *group_[i].row;
     session.is_inline_request = requests[i].raw.empty();
@@ -153,7 +165,12 @@ void Dispatcher::run_held(Session& session, std::span<const resp::Request> reque
     if (const Outcome outcome = call(cx, requests[i].raw, 1); !outcome.ok()) {
       answer_refusal(cx, outcome, &RowCounters::failed_calls);
     }
-    count_call(row);
+    if (times_each) readings[i + 1] = ticks_.now();
+  }
+  if (times_each) {
+    note_group(session, requests, readings.data());
+  } else {
+    note_group_as_one(session, requests, ticks_.nanos(readings[0], ticks_.now()));
   }
   session.last_row.store(group_[requests.size() - 1].row, std::memory_order_relaxed);
   access_.release();
@@ -233,7 +250,6 @@ Dispatcher::Attempt Dispatcher::run_one(Session& session, const resp::Request& r
       case Held::kAll:
         cx.keys = keys_;
         run_alone(cx, request.raw);
-        count_call(*row);
         break;
     }
   } else {
@@ -250,8 +266,11 @@ Dispatcher::Attempt Dispatcher::run_one(Session& session, const resp::Request& r
 
 // Requires: its keys are held.
 void Dispatcher::run_alone(CommandContext& cx, Bytes raw) {
+  const std::uint64_t began = ticks_.now();
   const Outcome outcome = call(cx, raw, words_of_name(cx.row));
   access_.release();
+  renew_watch();  // CONFIG SET counts for itself
+  note_call(cx, ticks_.nanos(began, ticks_.now()));
   visible_after_ = std::max(visible_after_, access_.visible_after());
   if (reads_server_state(cx.row)) {
     visible_after_ = std::max(visible_after_, services_.keyspace.log_end());
@@ -376,7 +395,7 @@ void Dispatcher::refuse_unreadable(CommandContext& cx) {
       cx.refuse("ERR the stored value cannot be read: " + unreadable_.error().message);
   unreadable_ = {};
   answer_refusal(cx, refused, &RowCounters::failed_calls);
-  count_call(cx.row);
+  note_call(cx, 0);
 }
 
 void Dispatcher::park_on(Session& session, keyspace::Shard& shard) {
@@ -407,26 +426,141 @@ void Dispatcher::refuse_unknown(std::span<const Bytes> words, resp::Reply& reply
   ++counted_commands_;
 }
 
-// ---- Counting: one atomic addition for a run of the same command.
+// ---- Timing: one reading of the clock between two commands, counters that nobody else writes, and
+// one comparison for whatever wants to know of slow ones.
 
-void Dispatcher::count_call(const Row& row) {
-  if (&row != counted_row_) {
-    flush_counts();
-    counted_row_ = &row;
+void Dispatcher::renew_watch() {
+  const Settings& settings = services_.config.settings();
+  const auto value = [](const Settings::Value& setting) {
+    return setting.load(std::memory_order_relaxed);
+  };
+  keeps_histograms_ = value(settings.latency_tracking) != 0;
+  const std::int64_t slow_micros = value(settings.slowlog_slower_than_micros);
+  const std::int64_t monitored_ms = value(settings.latency_monitor_ms);
+  watched_nanos_ = slow_micros < 0 ? UINT64_MAX : nanos_in(slow_micros, 1000);
+  if (monitored_ms > 0) {
+    watched_nanos_ = std::min(watched_nanos_, nanos_in(monitored_ms, 1'000'000));
   }
-  ++counted_calls_;
+}
+
+const Dispatcher::Timed& Dispatcher::timed(const Row& row) {
+  Timed& timed = timed_[std::hash<const Row*>{}(&row) / 64 % timed_.size()];
+  if (timed.row != &row) {
+    timed = {.row = &row,
+             .times = &times_[services_.table.index_of(row)],
+             .is_quick = row.has(Flag::kFast) || row.complexity == "O(1)"};
+  }
+  return timed;
+}
+
+// Is every command of the group timed, or the group as one? Reading the clock costs as much as a
+// twentieth of a pipelined GET, so of large groups of quick commands only some are, and stand for
+// the others. As long as a whole group takes less than the slow log looks for, so does each of it;
+// if it takes more, no command was slow by nature, but the machine.
+bool Dispatcher::times_each(std::size_t count) {
+  constexpr std::uint64_t kGroupNanosUsual = 1'000'000;
+  constexpr std::size_t kLargeGroup = 4;
+  constexpr unsigned kSamplePeriod = 8;
+  if (count < kLargeGroup || watched_nanos_ < kGroupNanosUsual) return true;
+  const Row* last = nullptr;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (group_[i].row == last) continue;
+    last = group_[i].row;
+    if (!timed(*last).is_quick) return true;
+  }
+  if (!keeps_histograms_ || ++sampled_ago_ < kSamplePeriod) return false;
+  sampled_ago_ = 0;
+  return true;
+}
+
+// If it was slow, its first command stands in the slow log for it.
+void Dispatcher::note_group_as_one(const Session& session, std::span<const resp::Request> requests,
+                                   std::uint64_t nanos) {
+  for (std::size_t i = 0; i < requests.size();) {
+    const std::size_t begin = i;
+    while (i < requests.size() && group_[i].row == group_[begin].row) ++i;
+    RowTimes& times = *timed(*group_[begin].row).times;
+    times.add_calls(i - begin, nanos * (i - begin) / requests.size());
+    if (keeps_histograms_) times.unplaced_calls += i - begin;
+  }
+  counted_commands_ += requests.size();
+  if (nanos < watched_nanos_) [[likely]]
+    return;
+  REACHED("dispatcher: a group of quick commands was slow");
+  note_slow(session, *group_[0].row, requests[0].words, nanos);
+}
+
+// The i-th command of the group took from the i-th reading to the next.
+void Dispatcher::note_group(const Session& session, std::span<const resp::Request> requests,
+                            const std::uint64_t* readings) {
+  std::uint64_t nanos_max = 0;
+  for (std::size_t i = 0; i < requests.size();) {
+    const std::size_t begin = i;
+    std::uint64_t sum = 0;
+    for (; i < requests.size() && group_[i].row == group_[begin].row; ++i) {
+      const std::uint64_t nanos = ticks_.nanos(readings[i], readings[i + 1]);
+      sum += nanos;
+      nanos_max = std::max(nanos_max, nanos);
+    }
+    RowTimes& times = *timed(*group_[begin].row).times;
+    times.add_calls(i - begin, sum);
+    if (keeps_histograms_) place(times, readings + begin, i - begin);
+  }
+  counted_commands_ += requests.size();
+  if (nanos_max < watched_nanos_) [[likely]]
+    return;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const std::uint64_t nanos = ticks_.nanos(readings[i], readings[i + 1]);
+    if (nanos >= watched_nanos_) note_slow(session, *group_[i].row, requests[i].words, nanos);
+  }
+}
+
+// `count` calls in a row, which also stand for those that were not timed one by one.
+void Dispatcher::place(RowTimes& times, const std::uint64_t* readings, std::size_t count) {
+  LatencyHistogram& histogram = times.writable_histogram();
+  const std::uint64_t others = std::exchange(times.unplaced_calls, 0);
+  const std::uint64_t share = others / count;
+  std::uint64_t rest = others % count;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint64_t stands_for = 1 + share + (rest > 0 ? 1 : 0);
+    rest -= rest > 0 ? 1 : 0;
+    histogram.note(ticks_.nanos(readings[i], readings[i + 1]), stands_for);
+  }
+}
+
+void Dispatcher::note_call(const CommandContext& cx, std::uint64_t nanos) {
+  timed(cx.row).times->note(nanos, keeps_histograms_);
+  ++counted_commands_;
+  if (nanos >= watched_nanos_) note_slow(cx.session, cx.row, cx.words, nanos);
+}
+
+void Dispatcher::note_slow(const Session& session, const Row& row, std::span<const Bytes> words,
+                           std::uint64_t nanos) {
+  const Settings& settings = services_.config.settings();
+  Statistics& statistics = services_.statistics;
+  const auto micros = static_cast<std::int64_t>(nanos / 1000);
+  const std::int64_t seconds = services_.clock.wall().count / 1000;
+  const std::int64_t monitored_ms = settings.latency_monitor_ms.load(std::memory_order_relaxed);
+  if (monitored_ms > 0 && micros / 1000 >= monitored_ms) {
+    statistics.latency_monitor.add(row.has(Flag::kFast) ? "fast-command" : "command", seconds,
+                                   micros / 1000);
+  }
+  const std::int64_t slow_micros =
+      settings.slowlog_slower_than_micros.load(std::memory_order_relaxed);
+  if (slow_micros < 0 || micros < slow_micros || row.has(Flag::kSkipSlowlog)) return;
+  statistics.slow_log.add(
+      {.seconds = seconds,
+       .micros = micros,
+       .words = slow_log_words(row, words),
+       .address = session.address,
+       .client_name = session.name},
+      static_cast<std::size_t>(settings.slowlog_size_max.load(std::memory_order_relaxed)));
 }
 
 void Dispatcher::flush_counts() {
   if (const std::uint64_t edits = access_.edit_count(); edits != counted_edits_) {
     services_.statistics.edits.fetch_add(edits - std::exchange(counted_edits_, edits),
                                          std::memory_order_relaxed);
-  }
-  if (counted_row_ != nullptr) {
-    services_.statistics.rows[services_.table.index_of(*counted_row_)].calls.fetch_add(
-        counted_calls_, std::memory_order_relaxed);
-    counted_commands_ += std::exchange(counted_calls_, 0);
-    counted_row_ = nullptr;
   }
   if (counted_commands_ != 0) {
     services_.statistics.commands_processed.fetch_add(std::exchange(counted_commands_, 0),

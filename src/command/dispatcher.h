@@ -36,7 +36,11 @@ class Dispatcher {
  public:
   /// Borrows `services` for its life. `seed`: of what commands leave to chance.
   explicit Dispatcher(Services& services, std::uint64_t seed = io::entropy())
-      : services_(services), access_(services.keyspace), random_(seed) {}
+      : services_(services),
+        access_(services.keyspace),
+        random_(seed),
+        ticks_(services.statistics.ticks),
+        times_(services.statistics.times.join()) {}
 
   struct Progress {
     std::size_t done = 0;    ///< requests that have their reply
@@ -104,7 +108,22 @@ class Dispatcher {
   void refuse_unreadable(CommandContext& cx);
   void refuse_unknown(std::span<const Bytes> words, resp::Reply& reply);
   void park_on(Session& session, keyspace::Shard& shard);
-  void count_call(const Row& row);
+  void renew_watch();
+  struct Timed {
+    const Row* row = nullptr;
+    RowTimes* times = nullptr;
+    bool is_quick = false;  ///< by nature: its time does not grow with its value
+  };
+  const Timed& timed(const Row& row);
+  bool times_each(std::size_t count);
+  void note_group_as_one(const Session& session, std::span<const resp::Request> requests,
+                         std::uint64_t nanos);
+  void note_group(const Session& session, std::span<const resp::Request> requests,
+                  const std::uint64_t* readings);
+  void place(RowTimes& times, const std::uint64_t* readings, std::size_t count);
+  void note_call(const CommandContext& cx, std::uint64_t nanos);
+  void note_slow(const Session& session, const Row& row, std::span<const Bytes> words,
+                 std::uint64_t nanos);
   void flush_counts();
 
   Services& services_;
@@ -120,10 +139,14 @@ class Dispatcher {
   std::optional<keyspace::LoadReader> reader_;  ///< for replay
   resp::StringOutput silenced_;                 ///< replies that CLIENT REPLY keeps back
   log::Offset visible_after_ = 0;
-  const Row* counted_row_ = nullptr;  ///< calls not yet in the statistics
-  std::uint64_t counted_calls_ = 0;
-  std::uint64_t counted_commands_ = 0;
-  std::uint64_t counted_edits_ = 0;  ///< of access_, in the statistics
+  const io::TickClock& ticks_;
+  std::vector<RowTimes>& times_;   ///< by CommandTable::index_of; written here alone
+  std::array<Timed, 16> timed_{};  ///< rows used lately, by address
+  unsigned sampled_ago_ = 0;       ///< groups since one was timed command by command
+  bool keeps_histograms_ = false;
+  std::uint64_t watched_nanos_ = UINT64_MAX;  ///< a command that takes as long is looked at
+  std::uint64_t counted_commands_ = 0;        ///< not yet in the statistics
+  std::uint64_t counted_edits_ = 0;           ///< of access_, in the statistics
 };
 
 }  // namespace diskdb::command

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <forward_list>
 #include <iterator>
 #include <numeric>
 
@@ -13,6 +14,7 @@
 #include "command/statistics.h"
 #include "command/version.h"
 #include "io/process.h"
+#include "resp/words.h"
 
 namespace diskdb::command {
 namespace {
@@ -67,7 +69,8 @@ void server(CommandContext& cx, Lines& lines) {
   lines.add("engine", facts.engine);
   lines.add("os", io::machine_name());
   lines.add("arch_bits", 64);
-  lines.add("monotonic_clock", "POSIX clock_gettime");
+  lines.add("monotonic_clock",
+            cx.services.statistics.ticks.uses_counter() ? "X86 TSC" : "POSIX clock_gettime");
   lines.add("multiplexing_api", "epoll");
   lines.add("gcc_version", fmt::format("{}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__));
   lines.add("process_id", io::process_id());
@@ -299,15 +302,17 @@ void modules(CommandContext&, Lines&) {}
 
 void command_stats(CommandContext& cx, Lines& lines) {
   for (const Row* row : cx.services.table.rows()) {
-    const RowCounters& counters = cx.services.statistics.rows[cx.services.table.index_of(*row)];
-    const std::uint64_t calls = counters.calls.load(std::memory_order_relaxed);
+    const std::size_t index = cx.services.table.index_of(*row);
+    const RowCounters& counters = cx.services.statistics.rows[index];
+    const RowTotals totals =
+        cx.services.statistics.times.totals(index, CommandTimes::Since::kReset);
+    const std::uint64_t micros = totals.nanos / 1000;
     const std::uint64_t rejected = counters.rejected_calls.load(std::memory_order_relaxed);
     const std::uint64_t failed = counters.failed_calls.load(std::memory_order_relaxed);
-    if (calls + rejected + failed == 0) continue;
-    // Commands are not timed one by one: it would cost a tenth of the simplest of them.
+    if (totals.calls + rejected + failed == 0) continue;
     lines.add("cmdstat_" + full_name(*row),
-              fmt::format("calls={},usec=0,usec_per_call=0.00,rejected_calls={},failed_calls={}",
-                          calls, rejected, failed));
+              fmt::format("calls={},usec={},usec_per_call={:.2f},rejected_calls={},failed_calls={}",
+                          totals.calls, micros, ratio(micros, totals.calls), rejected, failed));
   }
 }
 
@@ -317,7 +322,25 @@ void error_stats(CommandContext& cx, Lines& lines) {
   }
 }
 
-void latency_stats(CommandContext&, Lines&) {}
+void latency_stats(CommandContext& cx, Lines& lines) {
+  const std::string setting = cx.services.config.text("latency-tracking-info-percentiles");
+  std::vector<Bytes> percentiles;
+  std::forward_list<std::string> storage;
+  resp::split_words(setting, percentiles, storage);
+  for (const Row* row : cx.services.table.rows()) {
+    const std::size_t index = cx.services.table.index_of(*row);
+    const RowTotals totals =
+        cx.services.statistics.times.totals(index, CommandTimes::Since::kReset);
+    if (totals.latencies.total() == 0) continue;
+    std::string text;
+    for (const Bytes percentile : percentiles) {
+      const std::uint64_t nanos = totals.latencies.percentile(parse_double(percentile).value_or(0));
+      fmt::format_to(std::back_inserter(text), "{}p{}={:.3f}", text.empty() ? "" : ",", percentile,
+                     static_cast<double>(nanos) / 1000);
+    }
+    lines.add("latency_percentiles_usec_" + full_name(*row), text);
+  }
+}
 
 void cluster(CommandContext&, Lines& lines) { lines.add("cluster_enabled", 0); }
 

@@ -175,6 +175,14 @@ Outcome memory_usage(CommandContext& cx, Arguments args) {
 }
 
 constexpr Bytes kMemoryHelp[] = {
+    "DOCTOR",
+    "    What looks wrong with memory, in words.",
+    "MALLOC-STATS",
+    "    The allocator's own report.",
+    "PURGE",
+    "    Give memory that is not in use back to the system.",
+    "STATS",
+    "    What memory is used for.",
     "USAGE <key> [SAMPLES <count>]",
     "    How many bytes of memory the key and its value take. SAMPLES is accepted and not needed.",
 };

@@ -39,10 +39,10 @@ std::uint64_t Statistics::changes_since_save() const {
 
 void Statistics::reset() {
   for (RowCounters& row : rows) {
-    clear(row.calls);
     clear(row.rejected_calls);
     clear(row.failed_calls);
   }
+  times.reset();
   clear(commands_processed);
   clear(connections_received);
   clear(connections_rejected);

@@ -12,12 +12,15 @@
 #include <vector>
 
 #include "base/units.h"
+#include "command/command_times.h"
+#include "command/latency_monitor.h"
+#include "command/slow_log.h"
+#include "io/ticks.h"
 
 namespace diskdb::command {
 
-/// Of one row.
+/// Of one row: what was refused. (Calls and their times: command/command_times.h.)
 struct RowCounters {
-  std::atomic<std::uint64_t> calls{0};
   std::atomic<std::uint64_t> rejected_calls{0};  ///< refused by a gate
   std::atomic<std::uint64_t> failed_calls{0};    ///< refused by the command
 };
@@ -32,9 +35,13 @@ struct BufferCounters {
 
 /// Threads: thread-safe, relaxed: each counter is right, a set of them is no snapshot.
 struct Statistics {
-  explicit Statistics(std::size_t row_count) : rows(row_count) {}
+  explicit Statistics(std::size_t row_count) : rows(row_count), times(row_count) {}
 
+  const io::TickClock ticks;      ///< what commands are timed with
   std::vector<RowCounters> rows;  ///< by CommandTable::index_of
+  CommandTimes times;             ///< likewise
+  SlowLog slow_log;
+  LatencyMonitor latency_monitor;
   std::atomic<std::uint64_t> commands_processed{0};
   std::atomic<std::uint64_t> connections_received{0};
   std::atomic<std::uint64_t> connections_rejected{0};
@@ -43,6 +50,8 @@ struct Statistics {
   std::atomic<std::uint64_t> peak_memory_bytes{0};
   std::atomic<std::uint64_t> used_memory_bytes{
       0};  ///< renewed by the cron; the memory gate reads it
+  /// What was used without keys when it was first measured; 0: not yet.
+  std::atomic<std::uint64_t> startup_memory_bytes{0};
   std::atomic<std::int64_t> instantaneous_ops_per_sec{0};
   std::atomic<std::int64_t> last_save_seconds{0};  ///< LASTSAVE
   std::atomic<std::uint64_t> client_buffer_bytes{0};

@@ -27,12 +27,17 @@ TEST(Statistics, KeepsABoundedNumberOfCodes) {
 
 TEST(Statistics, ResetForgetsCountsButNotWhatIs) {
   Statistics statistics(1);
-  statistics.rows[0].calls = 3;
+  std::vector<RowTimes>& times = statistics.times.join();
+  times[0].note(5000, true);
   statistics.count_error("ERR x");
   statistics.used_memory_bytes = 5;
   statistics.last_save_seconds = 7;
   statistics.reset();
-  EXPECT_EQ(statistics.rows[0].calls, 0U);
+  const RowTotals totals = statistics.times.totals(0, CommandTimes::Since::kReset);
+  EXPECT_EQ(totals.calls, 0U);
+  EXPECT_EQ(totals.nanos, 0U);
+  EXPECT_EQ(totals.latencies.total(), 0U);
+  EXPECT_EQ(statistics.times.totals(0, CommandTimes::Since::kStart).calls, 1U);
   EXPECT_TRUE(statistics.errors().empty());
   EXPECT_EQ(statistics.error_count(), 0U);
   EXPECT_EQ(statistics.used_memory_bytes, 5U);
@@ -48,6 +53,26 @@ TEST(Statistics, ChangesCountFromTheLastSave) {
   EXPECT_EQ(statistics.last_save_seconds, 12);
   statistics.edits = 13;
   EXPECT_EQ(statistics.changes_since_save(), 3U);
+}
+
+TEST(Statistics, AddsUpTheTimesOfAllThreads) {
+  Statistics statistics(2);
+  std::vector<RowTimes>& first = statistics.times.join();
+  std::vector<RowTimes>& second = statistics.times.join();
+  first[1].note(1000, true);
+  second[1].note(3000, true);
+  second[1].note(3000, false);
+  statistics.reset();
+  first[1].note(9000, true);
+  second[0].note(1, true);
+  const RowTotals totals = statistics.times.totals(1, CommandTimes::Since::kReset);
+  EXPECT_EQ(totals.calls, 1U);
+  EXPECT_EQ(totals.nanos, 9000U);
+  EXPECT_EQ(totals.latencies.total(), 1U);
+  const RowTotals all = statistics.times.totals(1, CommandTimes::Since::kStart);
+  EXPECT_EQ(all.calls, 4U);
+  EXPECT_EQ(all.nanos, 16000U);
+  EXPECT_EQ(all.latencies.total(), 3U);
 }
 
 }  // namespace

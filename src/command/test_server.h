@@ -93,6 +93,7 @@ class TestServer {
   io::ManualClock& clock() { return clock_; }
   keyspace::Keyspace& keyspace() { return keyspace_; }
   Config& config() { return config_; }
+  Services& services() { return services_; }
 
  private:
   struct TestSession final : Session {

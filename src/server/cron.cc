@@ -44,8 +44,10 @@ Millis Cron::step() {
   const std::int64_t effort =
       services_.config.settings().active_expire_effort.load(std::memory_order_relaxed);
   const Micros budget{kExpiryMicros + kExpiryMicrosPerEffort * (effort - 1)};
+  const Micros expiry_began = services_.clock.monotonic();
   const bool has_more_cold = expire_cold(now + Micros{budget.count / 2});
   const bool has_more_expired = expire(now + budget);
+  note_latency("expire-cycle", (services_.clock.monotonic() - expiry_began).count);
   const bool has_more_detached = services_.keyspace.free_detached();
   return has_more_expired || has_more_cold || has_more_detached ? kBusyPeriod : kPeriod;
 }
@@ -118,6 +120,10 @@ void Cron::measure(Micros now) {
   keyspace.budget.note_used(used, io::process_usage().resident_bytes,
                             keyspace.allocated_bytes() + leaving);
   statistics.used_memory_bytes.store(used, std::memory_order_relaxed);
+  if (statistics.startup_memory_bytes.load(std::memory_order_relaxed) == 0) {
+    const std::uint64_t keys = std::min(used, keyspace.allocated_bytes());
+    statistics.startup_memory_bytes.store(used - keys, std::memory_order_relaxed);
+  }
   if (used > statistics.peak_memory_bytes.load(std::memory_order_relaxed)) {
     statistics.peak_memory_bytes.store(used, std::memory_order_relaxed);
   }
@@ -127,6 +133,19 @@ void Cron::measure(Micros now) {
                                              std::memory_order_relaxed);
   commands_at_ = commands;
   measured_at_ = now;
+  if (services_.log == nullptr) return;
+  const log::Stats stats = services_.log->stats();
+  if (stats.sync_count != syncs_at_) note_latency("log-fsync", stats.last_sync_micros);
+  syncs_at_ = stats.sync_count;
+}
+
+// For LATENCY, if it took as long as its threshold.
+void Cron::note_latency(Bytes event, std::int64_t micros) {
+  const std::int64_t threshold_ms =
+      services_.config.settings().latency_monitor_ms.load(std::memory_order_relaxed);
+  if (threshold_ms == 0 || micros / 1000 < threshold_ms) return;
+  services_.statistics.latency_monitor.add(event, services_.clock.wall().count / 1000,
+                                           micros / 1000);
 }
 
 }  // namespace diskdb::server

@@ -27,6 +27,7 @@ class Cron {
   bool expire_cold(Micros until);
   bool expire_in(keyspace::Shard& shard, Micros until);
   void measure(Micros now);
+  void note_latency(Bytes event, std::int64_t micros);
 
   command::Services& services_;
   keyspace::Access access_;
@@ -35,6 +36,7 @@ class Cron {
   std::vector<std::size_t> cursors_;  ///< by database, in the shard at hand
   Micros measured_at_{};
   std::uint64_t commands_at_ = 0;
+  std::uint64_t syncs_at_ = 0;
 };
 
 }  // namespace diskdb::server

@@ -64,6 +64,29 @@ def _newer_checks_first(ours, theirs):
     return ours in complaints and theirs in (b":0\r\n", b":-1\r\n")
 
 
+def _same_slow_commands(ours, theirs):
+    """The same words and client names; ids, times and addresses are each server's own."""
+    a, b = decode(ours), decode(theirs)
+    if not (isinstance(a, list) and isinstance(b, list) and all(len(entry) == 6 for entry in a + b)):
+        return False
+    return [(entry[3], entry[5]) for entry in a] == [(entry[3], entry[5]) for entry in b]
+
+
+def _same_map_names(ours, theirs):
+    """The same fields in a flat map, whatever their values."""
+    a, b = decode(ours), decode(theirs)
+    return isinstance(a, list) and isinstance(b, list) and a[::2] == b[::2]
+
+
+def _same_calls(ours, theirs):
+    """LATENCY HISTOGRAM: the same commands in any order, called as often; buckets are as time would have it."""
+    a, b = decode(ours), decode(theirs)
+
+    def calls(flat):
+        return sorted((name, fields[:3]) for name, fields in zip(flat[::2], flat[1::2]))
+    return isinstance(a, list) and isinstance(b, list) and calls(a) == calls(b)
+
+
 # Clocks are read at slightly different moments on the two servers, and the machine may be busy.
 SECONDS_APART = 3
 MILLIS_APART = 3000
@@ -85,6 +108,14 @@ MASKS = [
     Mask(("OBJECT", "HELP"), _kind, "a text for people"),
     Mask(("MEMORY", "USAGE"), _same_null, "sizes belong to the server's representation"),
     Mask(("MEMORY", "HELP"), _kind, "a text for people"),
+    Mask(("MEMORY", "STATS"), _same_map_names, "sizes belong to the server"),
+    Mask(("MEMORY", "DOCTOR"), _kind, "a text for people"),
+    Mask(("MEMORY", "MALLOC-STATS"), _kind, "the allocator's text"),
+    Mask(("SLOWLOG", "GET"), _same_slow_commands, "ids, times, addresses"),
+    Mask(("SLOWLOG", "HELP"), _kind, "a text for people"),
+    Mask(("LATENCY", "DOCTOR"), _kind, "a text for people"),
+    Mask(("LATENCY", "HELP"), _kind, "a text for people"),
+    Mask(("LATENCY", "HISTOGRAM"), _same_calls, "how long it took"),
     Mask(("CLIENT", "ID"), _kind, "ids count this server's connections"),
     Mask(("CLIENT", "LIST"), _kind, "addresses, ids, ages"),
     Mask(("CLIENT", "INFO"), _kind, "addresses, ids, ages"),

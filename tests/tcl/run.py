@@ -20,7 +20,7 @@ from lib import servers  # noqa: E402
 from lib.report import Report  # noqa: E402
 
 UNITS = ["unit/type/string", "unit/type/incr", "unit/keyspace", "unit/expire", "unit/scan", "unit/protocol", "unit/bitops",
-         "unit/bitfield", "unit/hyperloglog"]
+         "unit/bitfield", "unit/hyperloglog", "unit/slowlog", "unit/latency-monitor"]
 OK_MIN = 300
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 RESULT = re.compile(r"^\[(ok|err|skip|ignore|exception)\]: ?(.*)")
@@ -65,7 +65,7 @@ def run_unit(unit, server, folder, timeout):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     servers.add_binary_argument(parser)
-    parser.add_argument("--unit", action="append", help="only these units, as unit/type/string (default: the nine of them)")
+    parser.add_argument("--unit", action="append", help="only these units, as unit/type/string (default: all of them)")
     parser.add_argument("--timeout", type=int, default=120,
                         help="seconds without progress that end a unit (default: %(default)s)")
     parser.add_argument("--deadline", type=int, default=1200, help="seconds until the test gives up (default: %(default)s)")
