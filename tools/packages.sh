@@ -13,7 +13,7 @@ build_packages=(
 # very binary of redis-server: the oracle, without a service being started.
 test_packages=(
   libgtest-dev
-  redis-tools python3-redis libhiredis-dev
+  redis-tools python3-redis libhiredis-dev python3-prometheus-client
   tcl netcat-openbsd valgrind
   clang-19 libclang-rt-19-dev
 )

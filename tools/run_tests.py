@@ -70,6 +70,7 @@ def system_steps():
         script("instructions", "bench/instructions.py"),
         script("memory", "tests/memory/run.py"),
         script("hostile", "tests/hostile/run.py", "--short"),
+        script("metrics", "tests/metrics/run.py"),
         script("replay_digest", "tests/crash/replay_digest.py"),
         script("kill9", "tests/crash/kill9.py", "--rounds", 5),
         script("kill9_tier", "tests/crash/kill9.py", "--rounds", 5, "--maxmemory", "16mb", "--bgsave", 60),

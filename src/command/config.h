@@ -38,7 +38,8 @@ struct Settings {
   Value latency_tracking{};
   Value lfu_decay_minutes{};
   Value lfu_log_factor{};
-  Value log_level{};  ///< debug, verbose, notice, warning
+  Value log_format{};  ///< text, json
+  Value log_level{};   ///< debug, verbose, notice, warning
   Value maxclients{};
   Value maxmemory_bytes{};   ///< 0: no limit
   Value maxmemory_policy{};  ///< as keyspace::Policy

@@ -82,6 +82,7 @@ struct Stats {
   std::uint64_t write_count = 0;
   std::uint64_t sync_count = 0;
   std::uint64_t delayed_sync_count = 0;  ///< syncs that finished later than their interval
+  std::int64_t sync_micros = 0;          ///< how long all syncs took together
   std::int64_t last_sync_micros = 0;     ///< how long the last sync took
   std::uint64_t replayed_bytes = 0;
   std::uint64_t cut_bytes = 0;  ///< torn tail dropped by recovery

@@ -355,12 +355,14 @@ bool SegmentedLog::sync_segment(SegmentFile& segment, bool is_complete, Offset t
     // After a failed fsync the kernel may have dropped the pages and forgotten the error, so a
     // second one could report success for bytes that are gone. Nothing may be acknowledged from
     // here on.
+    const Micros begin = clock_.monotonic();
     if (const Status status = segment.file->sync(); !status.ok()) {
       REACHED("log: fsync failed");
       fail(status.because("syncing the log"));
       return false;
     }
     sync_count_.fetch_add(1, std::memory_order_relaxed);
+    sync_micros_.fetch_add((clock_.monotonic() - begin).count, std::memory_order_relaxed);
     synced_.store(target, std::memory_order_release);
   }
   if (is_complete) {
@@ -607,6 +609,7 @@ Stats SegmentedLog::stats() const {
   stats.write_count = write_count_.load(std::memory_order_relaxed);
   stats.sync_count = sync_count_.load(std::memory_order_relaxed);
   stats.delayed_sync_count = delayed_sync_count_.load(std::memory_order_relaxed);
+  stats.sync_micros = sync_micros_.load(std::memory_order_relaxed);
   stats.last_sync_micros = last_sync_micros_.load(std::memory_order_relaxed);
   stats.replayed_bytes = replayed_bytes_;
   stats.cut_bytes = cut_bytes_;

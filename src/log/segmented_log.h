@@ -135,6 +135,7 @@ class SegmentedLog final : public Log {
   std::atomic<std::uint64_t> write_count_{0};
   std::atomic<std::uint64_t> sync_count_{0};
   std::atomic<std::uint64_t> delayed_sync_count_{0};
+  std::atomic<std::int64_t> sync_micros_{0};
   std::atomic<std::int64_t> last_sync_micros_{0};
 
   mutable std::mutex m_;

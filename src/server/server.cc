@@ -96,7 +96,7 @@ Status Server::start() {
   if (!signals_) return system_error("starting");
 
   raise_descriptor_limit();
-  TRY(take_port());
+  TRY(take_ports());
   server_log_.warning(fmt::format("DiskDB {} is starting, PID: {}, port {}, engine {}, {} threads",
                                   kVersion, ::getpid(), facts_.tcp_port, facts_.engine,
                                   facts_.thread_count));
@@ -125,6 +125,7 @@ Status Server::start() {
                                    [this](const std::string& line) { server_log_.warning(line); });
   background_->start();
   TRY(listen());
+  if (metrics_ != nullptr) metrics_->set_ready(*services_);
   server_log_.notice("Ready to accept connections");
   return {};
 }
@@ -165,10 +166,23 @@ void Server::raise_descriptor_limit() {
       possible, clients, limit.rlim_cur));
 }
 
-Status Server::take_port() {
-  if (facts_.tcp_port == 0) return {};
-  const auto port = static_cast<std::uint16_t>(facts_.tcp_port);
+Status Server::take_ports() {
+  if (facts_.tcp_port != 0) {
+    TRY_LET(bound_, bind_all(static_cast<std::uint16_t>(facts_.tcp_port)));
+  }
+  const auto metrics_port = static_cast<std::uint16_t>(config_.number("metrics-port"));
+  if (metrics_port == 0) return {};
+  TRY_LET(std::vector<net::Socket> sockets, bind_all(metrics_port));
+  metrics_ = std::make_unique<MetricsEndpoint>(clock_);
+  TRY(metrics_->start(std::move(sockets)));
+  server_log_.notice(fmt::format("Metrics and health on port {} (HTTP)", metrics_port));
+  return {};
+}
+
+// A socket for each address of `bind`.
+Result<std::vector<net::Socket>> Server::bind_all(std::uint16_t port) {
   const std::string text = config_.text("bind");
+  std::vector<net::Socket> bound;
   std::vector<Bytes> addresses;
   std::forward_list<std::string> storage;
   resp::split_words(text, addresses, storage);
@@ -176,15 +190,15 @@ Status Server::take_port() {
     const bool may_be_missing = word.starts_with('-');
     auto socket = net::bind_to(std::string(word.substr(may_be_missing ? 1 : 0)), port);
     if (socket.ok()) {
-      bound_.push_back(std::move(*socket));
+      bound.push_back(std::move(*socket));
     } else if (!may_be_missing || socket.error().code == Code::kBusy) {
       // Redis's words, for whoever waits for them.
       server_log_.warning(fmt::format("Failed listening on port {} (TCP), aborting.", port));
-      return socket.status().because("cannot listen");
+      return socket.status().because("cannot listen").error();
     }
   }
-  if (bound_.empty()) return {Code::kInvalid, "cannot listen: no address of `bind` is there"};
-  return {};
+  if (bound.empty()) return {Code::kInvalid, "cannot listen: no address of `bind` is there"};
+  return bound;
 }
 
 Status Server::prepare_folder() {
@@ -405,6 +419,7 @@ Status Server::run() {
     server_log_.warning(fmt::format("Received {}, shutting down...",
                                     signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"));
   }
+  if (metrics_ != nullptr) metrics_->set_ending();
   network_->stop();
   background_->stop();
   if (checkpointer_ != nullptr && checkpointer_->has_changes() &&
@@ -415,6 +430,7 @@ Status Server::run() {
       server_log_.warning("The last checkpoint failed: " + status.error().message);
     }
   }
+  if (metrics_ != nullptr) metrics_->stop();
   if (log_ != nullptr) {
     server_log_.notice("Closing the log.");
     TRY(log_->close());

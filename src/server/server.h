@@ -21,6 +21,7 @@
 #include "net/network.h"
 #include "net/socket.h"
 #include "server/background.h"
+#include "server/metrics_endpoint.h"
 #include "server/replayer.h"
 #include "server/server_log.h"
 #include "store/store.h"
@@ -51,7 +52,8 @@ class Server final : public command::Lifecycle {
   Status checkpoint() override;
 
  private:
-  Status take_port();
+  Status take_ports();
+  Result<std::vector<net::Socket>> bind_all(std::uint16_t port);
   Status prepare_folder();
   Status recover();
   Status replay_into(keyspace::Keyspace& keyspace, const std::optional<store::Marker>& marker,
@@ -87,6 +89,7 @@ class Server final : public command::Lifecycle {
   std::unique_ptr<Background> background_;
   std::unique_ptr<net::Network> network_;
   std::string pid_file_;
+  std::unique_ptr<MetricsEndpoint> metrics_;  ///< null without a metrics-port
 };
 
 }  // namespace diskdb::server

@@ -1,5 +1,6 @@
 // server/server_log.h — the server's own log, for people: lines as redis-server prints them, which
-// tools and Redis's test suite read. (The command log is log/log.h.)
+// tools and Redis's test suite read; or, for machines, JSON objects (`log-format json`). (The
+// command log is log/log.h.)
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ class ServerLog {
   static Result<std::unique_ptr<ServerLog>> open(const std::string& path, io::Clock& clock,
                                                  const command::Settings& settings);
 
-  /// One line: process, time, level and `text`.
+  /// One line: process, time, level and `text`, in the form that the setting `log-format` names.
   void write(Level level, Bytes text);
   void notice(Bytes text) { write(Level::kNotice, text); }
   void warning(Bytes text) { write(Level::kWarning, text); }
@@ -43,5 +44,8 @@ class ServerLog {
   std::mutex mutex_;
   std::unique_ptr<std::FILE, Close> file_;  // guarded by mutex_; null: standard output
 };
+
+/// `text` as a JSON string, in its quotes. Bytes that are no UTF-8 become U+FFFD.
+std::string json_text(Bytes text);
 
 }  // namespace diskdb::server
