@@ -6,7 +6,7 @@
 # What the server is built with and from.
 build_packages=(
   g++ cmake ninja-build pkg-config python3
-  libfmt-dev libssl-dev libjemalloc-dev libxxhash-dev libtomlplusplus-dev librocksdb-dev
+  libfmt-dev libssl-dev libjemalloc-dev libxxhash-dev libtomlplusplus-dev librocksdb-dev liburing-dev
 )
 
 # What the tests need besides. redis-tools brings redis-cli, redis-benchmark and, as redis-check-rdb, the

@@ -71,7 +71,7 @@ void server(CommandContext& cx, Lines& lines) {
   lines.add("arch_bits", 64);
   lines.add("monotonic_clock",
             cx.services.statistics.ticks.uses_counter() ? "X86 TSC" : "POSIX clock_gettime");
-  lines.add("multiplexing_api", "epoll");
+  lines.add("multiplexing_api", facts.io_backend);
   lines.add("gcc_version", fmt::format("{}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__));
   lines.add("process_id", io::process_id());
   lines.add("process_supervised", "no");

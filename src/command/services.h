@@ -49,7 +49,8 @@ struct ServerFacts {
   std::string run_id;  ///< 40 hex digits, new at each start
   std::string executable;
   std::string config_file;
-  std::string engine;  ///< "disk" or "memory"
+  std::string engine;                ///< "disk" or "memory"
+  std::string io_backend = "epoll";  ///< or "io_uring"
   int tcp_port = 0;
   int thread_count = 0;
   Millis started_at{};

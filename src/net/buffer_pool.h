@@ -66,6 +66,9 @@ class BufferPool {
   /// Bytes that are in pending output by reference, which count as if they were in buffers.
   void note_referenced(std::int64_t bytes) { referenced_bytes_ += bytes; }
 
+  /// Buffers of so many bytes serve no connection in particular, and do not count.
+  void note_standing(std::size_t bytes) { referenced_bytes_ -= static_cast<std::int64_t>(bytes); }
+
   struct ClassFigures {
     std::size_t bytes = 0;          ///< of one buffer
     std::uint64_t taken_count = 0;  ///< how often one was asked for

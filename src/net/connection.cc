@@ -46,19 +46,24 @@ void Connection::unpark_requests() { is_parked_ = false; }
 // ---- Input
 
 bool Connection::wants_input() const {
-  return waiting_.empty() && !is_parked_ && !is_output_full_ && !is_out_of_turn_ &&
-         !is_input_over_ && !closes_after_reply;
+  return waiting_.empty() && stash_bytes_ == 0 && !is_parked_ && !is_output_full_ &&
+         !is_out_of_turn_ && !is_input_over_ && !closes_after_reply;
 }
 
 std::span<char> Connection::receive_room() {
   if (!wants_input()) return {};
-  const Buffer& shared = tools_.receive_buffer;
+  const Buffer& shared = *tools_.receive_buffer;
   const std::size_t left = input_.size();
   const std::size_t wanted = left == 0 ? 0 : parser_.wanted_bytes();
   if (left <= kLeftoverBytesShared && wanted <= shared.capacity()) {
     if (left > 0) std::memcpy(shared.data(), input_.data(), left);
     return {shared.data() + left, shared.capacity() - left};
   }
+  return room_of_own(left, wanted);
+}
+
+// Behind the input that it has, in a buffer of its own.
+std::span<char> Connection::room_of_own(std::size_t left, std::size_t wanted) {
   if (input_.data() != own_.data()) {
     std::memmove(own_.data(), input_.data(), left);
     input_ = {own_.data(), left};
@@ -79,20 +84,78 @@ void Connection::take_received(std::size_t bytes) {
     return;
   }
   const std::size_t left = input_.size();
-  const Buffer& shared = tools_.receive_buffer;
+  const Buffer& shared = *tools_.receive_buffer;
   const std::size_t wanted = left == 0 ? 0 : parser_.wanted_bytes();
+  note_received(bytes);
   if (left <= kLeftoverBytesShared && wanted <= shared.capacity()) {
     own_.reset();
     input_ = {shared.data(), left + bytes};
   } else {
     input_ = {own_.data(), left + bytes};
   }
-  if (left > 0) {  // a long request is no silence
+  run();
+}
+
+bool Connection::take_delivered(std::size_t offset, std::size_t bytes) {
+  ASSERT(bytes > 0);
+  const char* data = tools_.receive_buffer->data() + offset;
+  note_received(bytes);
+  if (!wants_input()) {
+    if (!is_input_over_ && !closes_after_reply) stash(data, bytes);
+    return false;
+  }
+  const std::size_t left = input_.size();
+  if (left <= offset) {
+    char* begin = tools_.receive_buffer->data() + offset - left;
+    if (left > 0) std::memcpy(begin, input_.data(), left);
+    own_.reset();
+    input_ = {begin, left + bytes};
+  } else {
+    for (std::size_t done = 0; done < bytes;) {
+      const std::span<char> room = room_of_own(left + done, parser_.wanted_bytes());
+      const std::size_t part = std::min(room.size(), bytes - done);
+      std::memcpy(room.data(), data + done, part);
+      done += part;
+      input_ = {own_.data(), left + done};
+    }
+  }
+  run();
+  return true;
+}
+
+void Connection::note_received(std::size_t bytes) {
+  if (!input_.empty()) {  // a long request is no silence
     last_active_ms.store(tools_.services.clock.wall().count, std::memory_order_relaxed);
   }
   received_bytes.store(received_bytes.load(std::memory_order_relaxed) + bytes,
                        std::memory_order_relaxed);
-  run();
+}
+
+void Connection::stash(const char* data, std::size_t bytes) {
+  REACHED("connection: input came while requests wait");
+  const std::size_t wanted = stash_bytes_ + bytes;
+  if (!stash_) {
+    stash_ = tools_.pool.take(wanted);
+  } else if (stash_.capacity() < wanted) {
+    stash_.grow(std::max(wanted, 2 * stash_.capacity()), stash_bytes_);
+  }
+  std::memcpy(stash_.data() + stash_bytes_, data, bytes);
+  stash_bytes_ = wanted;
+}
+
+// Behind the input that is left. Requires: no requests wait.
+void Connection::take_stash() {
+  const std::size_t left = input_.size();
+  if (left == 0) {
+    std::swap(own_, stash_);
+  } else {
+    Buffer both = tools_.pool.take(left + stash_bytes_);
+    std::memcpy(both.data(), input_.data(), left);
+    std::memcpy(both.data() + left, stash_.data(), stash_bytes_);
+    std::swap(own_, both);
+  }
+  input_ = {own_.data(), left + std::exchange(stash_bytes_, 0)};
+  stash_.reset();
 }
 
 void Connection::keep_input() {
@@ -105,8 +168,8 @@ void Connection::keep_input() {
     if (!own_) {
       // The requests borrow the shared buffer; so it is no longer shared.
       REACHED("connection: took the receive buffer over");
-      own_ = tools_.pool.take(tools_.receive_buffer.capacity());
-      std::swap(own_, tools_.receive_buffer);
+      own_ = tools_.pool.take(tools_.receive_buffer->capacity());
+      std::swap(own_, *tools_.receive_buffer);
     }
     return;
   }
@@ -122,17 +185,20 @@ void Connection::keep_input() {
 void Connection::drop_input() {
   waiting_ = {};
   input_ = {};
+  stash_.reset();
+  stash_bytes_ = 0;
 }
 
 // ---- Requests
 
 bool Connection::can_run() const {
   return !is_parked_ && !is_output_full_ && !closes_after_reply &&
-         (!waiting_.empty() || !input_.empty());
+         (!waiting_.empty() || !input_.empty() || stash_bytes_ > 0);
 }
 
 void Connection::run() {
-  turn_request_count_ = 0;
+  if (turn_ != tools_.turn) turn_request_count_ = 0;
+  turn_ = tools_.turn;
   is_shrunk = false;
   is_out_of_turn_ = false;
   while (can_run()) {
@@ -151,12 +217,13 @@ void Connection::run() {
   }
   if (closes_after_reply || is_killed.load(std::memory_order_relaxed)) drop_input();
   keep_input();
-  input_bytes.store(input_.size(), std::memory_order_relaxed);
+  input_bytes.store(input_.size() + stash_bytes_, std::memory_order_relaxed);
   listed_db.store(db, std::memory_order_relaxed);
   listed_resp3.store(dialect == resp::Dialect::kResp3, std::memory_order_relaxed);
 }
 
 bool Connection::parse_more() {
+  if (input_.empty() && stash_bytes_ > 0) take_stash();
   const auto status = parser_.parse(input_, tools_.batch_max);
   input_.remove_prefix(parser_.consumed());
   if (!is_stream_decided_ && parser_.stream() != resp::Stream::kUndecided) {
@@ -171,6 +238,10 @@ bool Connection::parse_more() {
       waiting_ = parser_.requests();
       return true;
     case resp::ParseStatus::kMore:
+      if (stash_bytes_ > 0) {
+        take_stash();
+        return parse_more();
+      }
       if (input_.size() > tools_.query_bytes_max) {
         REACHED("connection: a request larger than client-query-buffer-limit");
         closes_after_reply = true;
@@ -250,7 +321,7 @@ void Connection::note_sent(std::size_t bytes) {
 bool Connection::is_finished() const {
   if (is_sending || output_.pending_bytes() > 0) return false;
   if (closes_after_reply) return true;
-  return is_input_over_ && waiting_.empty() && !is_parked_ && !is_out_of_turn_;
+  return is_input_over_ && waiting_.empty() && stash_bytes_ == 0 && !is_parked_ && !is_out_of_turn_;
 }
 
 }  // namespace diskdb::net

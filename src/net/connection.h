@@ -6,7 +6,8 @@
 // copied back in front of the next bytes; a large request grows a large buffer of its own and is
 // received straight into it. If requests are parsed and must wait (a parked command, a slow
 // reader), their bytes must not move, so the connection takes the whole shared buffer over and the
-// loop gets another one.
+// loop gets another one. A transport that has received before it is told to stop delivers while
+// requests wait: that goes into a stash, which becomes input when they are done.
 //
 // Output obeys the rule that nothing becomes visible before it is durable enough (DESIGN D3): each
 // turn's replies carry the log offset that they wait for, and a queue says which part of the stream
@@ -40,9 +41,10 @@ struct LoopTools {
   command::Services& services;
   command::Dispatcher& dispatcher;
   BufferPool& pool;
-  Buffer& receive_buffer;
+  Buffer* receive_buffer;  ///< holds what was just received
   const resp::ParserOptions& parser_options;
   WakeBox& wake_box;
+  std::uint64_t turn = 0;
   /// Bounds, renewed every turn.
   std::uint64_t output_bytes_max = 0;
   std::size_t batch_max = 0;
@@ -64,6 +66,8 @@ class Connection final : public Peer, public command::Session {
   std::span<char> receive_room();
   /// So many bytes were received there; 0 is the end of the input.
   void take_received(std::size_t bytes);
+  /// As TransportHandler::delivered; `offset` of tools.receive_buffer.
+  bool take_delivered(std::size_t offset, std::size_t bytes);
   /// Runs requests as far as input, the others' turn and the bound on output allow.
   void run();
 
@@ -89,7 +93,9 @@ class Connection final : public Peer, public command::Session {
   bool is_finished() const;
   /// Is there more to do that waits for nothing but its turn?
   bool is_out_of_turn() const { return is_out_of_turn_; }
-  bool is_idle() const { return !is_parked_ && waiting_.empty() && output_.pending_bytes() == 0; }
+  bool is_idle() const {
+    return !is_parked_ && waiting_.empty() && stash_bytes_ == 0 && output_.pending_bytes() == 0;
+  }
 
   /// Gives back what it kept for speed. Requires: is_idle().
   void shrink();
@@ -110,6 +116,10 @@ class Connection final : public Peer, public command::Session {
   };
 
   bool can_run() const;
+  std::span<char> room_of_own(std::size_t left, std::size_t wanted);
+  void note_received(std::size_t bytes);
+  void stash(const char* data, std::size_t bytes);
+  void take_stash();
   bool parse_more();
   void execute();
   void keep_input();
@@ -121,12 +131,15 @@ class Connection final : public Peer, public command::Session {
   Bytes input_;  ///< not yet parsed
   Buffer own_;   ///< holds input_, or the requests that wait, if it is there
   std::span<const resp::Request> waiting_;  ///< parsed, not yet run
+  Buffer stash_;                            ///< what came while they waited
+  std::size_t stash_bytes_ = 0;
   OutputQueue output_;
   resp::Reply reply_;
   std::vector<Hold> holds_;
   std::size_t first_hold_ = 0;
   std::uint64_t visible_ = 0;
   std::size_t turn_request_count_ = 0;
+  std::uint64_t turn_ = 0;  ///< of the last requests
   bool is_parked_ = false;
   bool is_output_full_ = false;
   bool is_out_of_turn_ = false;

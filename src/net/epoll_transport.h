@@ -18,6 +18,7 @@ class EpollTransport final : public Transport {
  public:
   static Result<std::unique_ptr<Transport>> create();
 
+  void use_pool(BufferPool&, std::size_t) override {}
   void add_listener(int socket) override;
   void remove_listener(int socket) override;
   Status add(Peer& peer) override;

@@ -26,6 +26,13 @@ constexpr std::uint64_t kLogPendingBytesMax = 64_MiB;
 /// of growing a buffer of its own.
 constexpr std::size_t kLeftoverBytesShared = 16_KiB;
 
+/// Buffers of a thread that an io_uring receives into, each as large as the receive buffer but not
+/// larger than this, and room in front of the bytes for the leftover they complete.
+constexpr unsigned kUringBuffers = 64;
+constexpr std::size_t kUringBufferBytesMax = 64_KiB;
+constexpr unsigned kUringSubmissions = 1024;
+constexpr unsigned kUringCompletions = 4096;
+
 constexpr std::size_t kAcceptsPerTurn = 64;
 constexpr std::size_t kSendPartsMax = 64;
 

@@ -32,17 +32,18 @@ Loop::Loop(command::Services& services, Reception& reception, const LoopOptions&
     : services_(services),
       reception_(reception),
       options_(options),
-      transport_(std::move(transport)),
       pool_(options.keeps_buffers),
+      transport_(std::move(transport)),
       receive_buffer_(pool_.take(options.receive_buffer_bytes)),
       dispatcher_(services),
       tools_{.services = services,
              .dispatcher = dispatcher_,
              .pool = pool_,
-             .receive_buffer = receive_buffer_,
+             .receive_buffer = &receive_buffer_,
              .parser_options = parser_options_,
              .wake_box = *this} {
   parser_options_.reads_as_options = options.reads_as_options;
+  transport_->use_pool(pool_, options.receive_buffer_bytes);
 }
 
 Loop::~Loop() { ASSERT(connections_.empty() && closed_.empty()); }
@@ -54,6 +55,7 @@ void Loop::add_listener(int socket) {
 
 void Loop::run() {
   while (!is_stopping_.load(std::memory_order_acquire)) {
+    ++tools_.turn;
     renew_bounds();
     const bool is_congested = is_log_congested();
     const bool rests = is_congested || rests_from_reading();
@@ -67,7 +69,7 @@ void Loop::run() {
     flush();
     keep_house();
     publish_counts();
-    closed_.clear();
+    bury_closed();
   }
   finish();
 }
@@ -224,7 +226,8 @@ void Loop::welcome(Socket socket) {
   }
 }
 
-// The object stays until the end of the turn: lists and the transport may still name it.
+// The object stays until the end of the turn, since lists may still name it, and as long as the
+// transport works for it.
 void Loop::close(Connection& connection) {
   if (connection.is_closed) return;
   connection.is_closed = true;
@@ -252,6 +255,11 @@ void Loop::close(Connection& connection) {
   connections_.pop_back();
 }
 
+void Loop::bury_closed() {
+  if (closed_.empty()) return;
+  std::erase_if(closed_, [](const auto& connection) { return connection->operation_count == 0; });
+}
+
 // ---- Input
 
 std::span<char> Loop::receive_room(Peer& peer) { return connection_of(peer).receive_room(); }
@@ -261,6 +269,16 @@ void Loop::received(Peer& peer, std::size_t bytes) {
   received_bytes_ += bytes;
   connection.take_received(bytes);
   after_run(connection);
+}
+
+bool Loop::delivered(Peer& peer, Buffer& buffer, std::size_t offset, std::size_t bytes) {
+  Connection& connection = connection_of(peer);
+  received_bytes_ += bytes;
+  tools_.receive_buffer = &buffer;
+  const bool welcomes_more = connection.take_delivered(offset, bytes);
+  tools_.receive_buffer = &receive_buffer_;
+  after_run(connection);
+  return welcomes_more;
 }
 
 void Loop::after_run(Connection& connection) {
@@ -330,14 +348,17 @@ void Loop::send_from(Connection& connection) {
   }
 }
 
-void Loop::sent(Peer& peer, std::size_t bytes) {
+bool Loop::sent(Peer& peer, std::size_t bytes) {
   Connection& connection = connection_of(peer);
   sent_bytes_ += bytes;
   connection.is_sending = false;
   connection.note_sent(bytes);
   if (connection.is_out_of_turn()) list_runnable(connection);
   if (connection.wants_input()) transport_->resume(connection);
-  if (!is_flushing_) list_output(connection);
+  if (!is_flushing_ && (connection.pending_output_bytes() > 0 || connection.is_finished())) {
+    list_output(connection);
+  }
+  return connection.is_output_listed || connection.is_runnable_listed;
 }
 
 void Loop::failed(Peer& peer) { close(connection_of(peer)); }
@@ -418,15 +439,27 @@ void Loop::finish() {
     is_awaiting_log_ = false;
     // If this fails, on_fatal has spoken and nothing more is acknowledgeable: flush() holds it
     // back.
-    if (services_.log->sync_all().ok()) flush();
+    if (services_.log->sync_all().ok()) send_the_last();
   } else {
-    flush();
+    send_the_last();
   }
   if (services_.log != nullptr) services_.log->forget(*this);
   open_mail();
   while (!connections_.empty()) close(*connections_.back());
-  closed_.clear();
+  for (bury_closed(); !closed_.empty(); bury_closed()) {
+    transport_->wait(*this, kShortRest, Transport::Readers::kServed);
+  }
   publish_counts();
+}
+
+// As far as clients take it at once.
+void Loop::send_the_last() {
+  std::uint64_t sent_before;
+  do {
+    sent_before = sent_bytes_;
+    flush();
+    transport_->wait(*this, Millis{0}, Transport::Readers::kRest);
+  } while (sent_bytes_ != sent_before);
 }
 
 }  // namespace diskdb::net

@@ -67,7 +67,8 @@ class Loop final : public TransportHandler, public log::Listener, public WakeBox
   void accept_failed(int error_number) override;
   std::span<char> receive_room(Peer& peer) override;
   void received(Peer& peer, std::size_t bytes) override;
-  void sent(Peer& peer, std::size_t bytes) override;
+  bool delivered(Peer& peer, Buffer& buffer, std::size_t offset, std::size_t bytes) override;
+  bool sent(Peer& peer, std::size_t bytes) override;
   void failed(Peer& peer) override;
 
  private:
@@ -90,16 +91,18 @@ class Loop final : public TransportHandler, public log::Listener, public WakeBox
   void send_from(Connection& connection);
   void await_log(log::Offset smallest_held);
   void close(Connection& connection);
+  void bury_closed();
   void keep_house();
   void publish_counts();
   void publish_buffer_figures();
   void finish();
+  void send_the_last();
 
   command::Services& services_;
   Reception& reception_;
   const LoopOptions options_;
-  std::unique_ptr<Transport> transport_;
   BufferPool pool_;
+  std::unique_ptr<Transport> transport_;
   Buffer receive_buffer_;
   command::Dispatcher dispatcher_;
   resp::ParserOptions parser_options_;
@@ -107,7 +110,7 @@ class Loop final : public TransportHandler, public log::Listener, public WakeBox
   std::vector<int> listeners_;
 
   std::vector<std::unique_ptr<Connection>> connections_;
-  std::vector<std::unique_ptr<Connection>> closed_;  ///< gone at the end of the turn
+  std::vector<std::unique_ptr<Connection>> closed_;  ///< gone at the end of a turn
   std::vector<Connection*> runnable_;
   std::vector<Connection*> with_output_;
   std::vector<Connection*> scratch_;

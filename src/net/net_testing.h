@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -97,7 +98,8 @@ class TestServer final : public command::Lifecycle {
  public:
   enum class Engine : bool { kMemory, kLogged };
 
-  explicit TestServer(Engine engine = Engine::kMemory, std::size_t threads = 1)
+  explicit TestServer(Engine engine = Engine::kMemory, std::size_t threads = 1,
+                      IoBackend backend = IoBackend::kAuto)
       : keyspace_({.shard_count = 16, .database_count = 16, .hash_seed = 1},
                   engine == Engine::kLogged ? &log : nullptr),
         table_(command::all_families()),
@@ -114,7 +116,9 @@ class TestServer final : public command::Lifecycle {
                  .checkpointer = nullptr} {
     NetworkOptions options;
     options.thread_count = threads;
-    auto created = Network::create(services, options, [](const std::string&) {});
+    options.backend = backend;
+    auto created = Network::create(services, options,
+                                   [this](const std::string& line) { warnings.push_back(line); });
     network = std::move(*created);
     auto bound = bind_to("127.0.0.1", 0);
     port = port_of(*bound);
@@ -147,6 +151,7 @@ class TestServer final : public command::Lifecycle {
  public:
   command::Statistics statistics;
   command::Services services;
+  std::vector<std::string> warnings;  ///< of the start
   std::unique_ptr<Network> network;
   std::uint16_t port = 0;
 };
@@ -169,7 +174,8 @@ class TestClient {
   }
   void send(Bytes bytes) {
     while (!bytes.empty()) {
-      const ssize_t sent = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      const ssize_t sent = patiently(
+          [&] { return ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL); });
       if (sent <= 0) return;
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     }
@@ -180,7 +186,8 @@ class TestClient {
     std::string bytes(size, '\0');
     std::size_t done = 0;
     while (done < size) {
-      const ssize_t got = ::recv(socket_.get(), bytes.data() + done, size - done, 0);
+      const ssize_t got =
+          patiently([&] { return ::recv(socket_.get(), bytes.data() + done, size - done, 0); });
       if (got <= 0) break;
       done += static_cast<std::size_t>(got);
     }
@@ -197,13 +204,24 @@ class TestClient {
   bool hears_nothing(int millis = 100) {
     set_timeout(millis);
     char byte;
-    const ssize_t got = ::recv(socket_.get(), &byte, 1, MSG_PEEK);
+    const ssize_t got = patiently([&] { return ::recv(socket_.get(), &byte, 1, MSG_PEEK); });
     set_timeout(10'000);
     return got < 0;
   }
   void close() { socket_.reset(); }
 
  private:
+  // The kernel interrupts the thread that made an io_uring when it takes the ring down, which it
+  // does some time after the last server has gone.
+  template <typename Call>
+  static ssize_t patiently(Call call) {
+    ssize_t result;
+    do {
+      result = call();
+    } while (result < 0 && errno == EINTR);
+    return result;
+  }
+
   Socket socket_;
 };
 

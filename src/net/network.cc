@@ -1,19 +1,48 @@
 #include "net/network.h"
 
 #include "net/epoll_transport.h"
+#include "net/uring_transport.h"
 
 namespace diskdb::net {
+namespace {
+
+using Transports = std::vector<std::unique_ptr<Transport>>;
+
+Result<Transports> create_of(IoBackend backend, std::size_t count) {
+  Transports transports;
+  for (std::size_t i = 0; i < count; ++i) {
+    TRY_LET(std::unique_ptr<Transport> transport,
+            backend == IoBackend::kUring ? UringTransport::create() : EpollTransport::create());
+    transports.push_back(std::move(transport));
+  }
+  return transports;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Network>> Network::create(command::Services& services,
                                                  const NetworkOptions& options,
                                                  std::function<void(const std::string&)> warn) {
   std::unique_ptr<Network> network(new Network(options, std::move(warn)));
-  for (std::size_t i = 0; i < options.thread_count; ++i) {
-    TRY_LET(std::unique_ptr<Transport> transport, EpollTransport::create());
+  TRY_LET(Transports transports, network->create_transports());
+  for (std::unique_ptr<Transport>& transport : transports) {
     network->loops_.push_back(
         std::make_unique<Loop>(services, *network, options.loop, std::move(transport)));
   }
   return network;
+}
+
+Result<Transports> Network::create_transports() {
+  if (options_.backend != IoBackend::kEpoll) {
+    Result<Transports> transports = create_of(IoBackend::kUring, options_.thread_count);
+    if (transports.ok()) {
+      options_.backend = IoBackend::kUring;
+      return transports;
+    }
+    warn_("io_uring is not to be had, so epoll serves: " + transports.error().message);
+  }
+  options_.backend = IoBackend::kEpoll;
+  return create_of(IoBackend::kEpoll, options_.thread_count);
 }
 
 Network::~Network() { stop(); }

@@ -3,8 +3,15 @@
 #include "net/network.h"
 
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
+#include <array>
+#include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <thread>
 #include <vector>
@@ -12,11 +19,30 @@
 #include "keyspace/access.h"
 #include "net/limits.h"
 #include "net/net_testing.h"
+#include "net/uring_transport.h"
 
-namespace diskdb::net {
+namespace diskdb::network_test {  // the tests' Network is not the class of that name
 namespace {
 
+using namespace net;
+
 using Engine = TestServer::Engine;
+
+/// Each test serves by one kernel interface and by the other.
+class Network : public testing::TestWithParam<IoBackend> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == IoBackend::kEpoll) return;
+    if (const auto made = UringTransport::create(); !made.ok()) {
+      GTEST_SKIP() << "no io_uring: " << made.error().message;
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Backends, Network, testing::Values(IoBackend::kEpoll, IoBackend::kUring),
+                         [](const auto& tested) {
+                           return tested.param == IoBackend::kEpoll ? "Epoll" : "Uring";
+                         });
 
 /// Polls until `fact` holds, ten seconds at most.
 template <typename Fact>
@@ -28,8 +54,8 @@ bool soon(Fact fact) {
   return false;
 }
 
-TEST(Network, AnswersRequestsThatArriveInPieces) {
-  TestServer server;
+TEST_P(Network, AnswersRequestsThatArriveInPieces) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   TestClient client(server.port);
   const std::string text = request({"SET", "k", std::string(300, 'v')}) + request({"GET", "k"});
   for (const char byte : text) client.send({&byte, 1});
@@ -37,8 +63,8 @@ TEST(Network, AnswersRequestsThatArriveInPieces) {
   EXPECT_EQ(client.read(expected.size()), expected);
 }
 
-TEST(Network, TakesAPipelineOfAnyDepth) {
-  TestServer server;
+TEST_P(Network, TakesAPipelineOfAnyDepth) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   TestClient client(server.port);
   constexpr int kCount = 100'000;
   std::string text;
@@ -52,23 +78,23 @@ TEST(Network, TakesAPipelineOfAnyDepth) {
   EXPECT_TRUE(soon([&] { return server.statistics.net_input_bytes.load() == text.size(); }));
 }
 
-TEST(Network, AnswersPlainTextAndAHalfClosedClient) {
-  TestServer server;
+TEST_P(Network, AnswersPlainTextAndAHalfClosedClient) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   TestClient client(server.port);
   client.send("SET mykey \"Hello DiskDB\"\nGET mykey\nGET none\nGET unfinished");
   client.end_input();
   EXPECT_EQ(client.read_to_end(), "OK\nHello DiskDB\n(nil)\n");
 }
 
-TEST(Network, RepliesInRespToLinesIfToldSo) {
-  TestServer server;
+TEST_P(Network, RepliesInRespToLinesIfToldSo) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   server.set("inline-replies", "resp");
   TestClient client(server.port);
   client.expect("SET a b\r\nGET a\r\n", "+OK\r\n$1\r\nb\r\n");
 }
 
-TEST(Network, AnswersWhatCameBeforeAProtocolError) {
-  TestServer server;
+TEST_P(Network, AnswersWhatCameBeforeAProtocolError) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   TestClient client(server.port);
   client.send(request({"SET", "a", "1"}) + request({"GET", "a"}) + "*1\r\nx\r\n" +
               std::string(100'000, 'x'));
@@ -76,8 +102,8 @@ TEST(Network, AnswersWhatCameBeforeAProtocolError) {
             "+OK\r\n$1\r\n1\r\n-ERR Protocol error: expected '$', got 'x'\r\n");
 }
 
-TEST(Network, ClosesAfterQuitWithoutRunningWhatFollows) {
-  TestServer server;
+TEST_P(Network, ClosesAfterQuitWithoutRunningWhatFollows) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   TestClient client(server.port);
   client.send(request({"QUIT"}) + request({"SET", "a", "1"}));
   EXPECT_EQ(client.read_to_end(), "+OK\r\n");
@@ -85,8 +111,8 @@ TEST(Network, ClosesAfterQuitWithoutRunningWhatFollows) {
   other.expect(request({"EXISTS", "a"}), ":0\r\n");
 }
 
-TEST(Network, RefusesOneConnectionTooMany) {
-  TestServer server;
+TEST_P(Network, RefusesOneConnectionTooMany) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   server.set("maxclients", "2");
   TestClient first(server.port);
   TestClient second(server.port);
@@ -101,8 +127,8 @@ TEST(Network, RefusesOneConnectionTooMany) {
   fourth.expect(request({"ECHO", "4"}), "$1\r\n4\r\n");
 }
 
-TEST(Network, ClosesIdleConnections) {
-  TestServer server;
+TEST_P(Network, ClosesIdleConnections) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   TestClient idle(server.port);
   idle.expect(request({"ECHO", "1"}), "$1\r\n1\r\n");
   server.set("timeout", "10");
@@ -114,8 +140,8 @@ TEST(Network, ClosesIdleConnections) {
   busy.expect(request({"ECHO", "2"}), "$1\r\n2\r\n");
 }
 
-TEST(Network, GivesMemoryBackAfterASilenceAndGoesOn) {
-  TestServer server;
+TEST_P(Network, GivesMemoryBackAfterASilenceAndGoesOn) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   TestClient client(server.port);
   client.expect(request({"SET", "k", "1"}), "+OK\r\n");
   client.send("*2\r\n$3\r\nGET\r\n$1");  // half a request
@@ -127,8 +153,8 @@ TEST(Network, GivesMemoryBackAfterASilenceAndGoesOn) {
   client.expect("\r\nk\r\n" + request({"GET", "k"}), "$1\r\n1\r\n$1\r\n1\r\n");
 }
 
-TEST(Network, CarriesLargeValues) {
-  TestServer server;
+TEST_P(Network, CarriesLargeValues) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   TestClient client(server.port);
   std::string value;
   for (int i = 0; value.size() < 64_MiB; ++i) value += std::to_string(i) + std::string(100, 'x');
@@ -145,8 +171,8 @@ TEST(Network, CarriesLargeValues) {
   EXPECT_TRUE(soon([&] { return server.statistics.client_buffer_bytes.load() <= 64 * 1024; }));
 }
 
-TEST(Network, DeclaredLengthsCostNothing) {
-  TestServer server;
+TEST_P(Network, DeclaredLengthsCostNothing) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   constexpr std::size_t kCount = 50;
   const std::string begin = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\nabc";
   std::vector<std::unique_ptr<TestClient>> clients;
@@ -164,16 +190,16 @@ TEST(Network, DeclaredLengthsCostNothing) {
   EXPECT_LE(server.statistics.client_buffer_bytes.load(), (kCount + 1) * 64_KiB);
 }
 
-TEST(Network, ClosesWhoSendsMoreThanARequestMayHave) {
-  TestServer server;
+TEST_P(Network, ClosesWhoSendsMoreThanARequestMayHave) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   server.set("client-query-buffer-limit", "1mb");
   TestClient client(server.port);
   client.send("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$8000000\r\n" + std::string(3 << 20, 'x'));
   EXPECT_EQ(client.read_to_end(), "");
 }
 
-TEST(Network, ASlowReaderIsBoundedAndHoldsNobodyUp) {
-  TestServer server;
+TEST_P(Network, ASlowReaderIsBoundedAndHoldsNobodyUp) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   TestClient slow(server.port);
   const std::string value(256 << 10, 'v');
   slow.expect(request({"SET", "k", value}), "+OK\r\n");
@@ -193,8 +219,8 @@ TEST(Network, ASlowReaderIsBoundedAndHoldsNobodyUp) {
   for (std::size_t i = 0; i < kCount; ++i) ASSERT_TRUE(slow.read(reply.size()) == reply) << i;
 }
 
-TEST(Network, HoldsRepliesUntilTheLogAllowsThem) {
-  TestServer server(Engine::kLogged, 2);
+TEST_P(Network, HoldsRepliesUntilTheLogAllowsThem) {
+  TestServer server(Engine::kLogged, 2, GetParam());
   TestClient writer(server.port);
   TestClient reader(server.port);
   reader.expect(request({"GET", "other"}), "$-1\r\n");
@@ -218,8 +244,8 @@ TEST(Network, HoldsRepliesUntilTheLogAllowsThem) {
   EXPECT_EQ(writer.read(5), "+OK\r\n");
 }
 
-TEST(Network, ReadsNobodyWhileTheLogIsCongested) {
-  TestServer server(Engine::kLogged);
+TEST_P(Network, ReadsNobodyWhileTheLogIsCongested) {
+  TestServer server(Engine::kLogged, 1, GetParam());
   TestClient client(server.port);
   client.expect(request({"ECHO", "1"}), "$1\r\n1\r\n");
   server.log.set_pending_bytes(kLogPendingBytesMax + 1);
@@ -234,8 +260,8 @@ TEST(Network, ReadsNobodyWhileTheLogIsCongested) {
   EXPECT_EQ(client.read(7), "$1\r\n2\r\n");
 }
 
-TEST(Network, ParksARequestWhoseShardIsHeld) {
-  TestServer server;
+TEST_P(Network, ParksARequestWhoseShardIsHeld) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   TestClient client(server.port);
   client.expect(request({"SET", "k", "1"}) + request({"SET", "j", "2"}), "+OK\r\n+OK\r\n");
   keyspace::Access access(server.keyspace());
@@ -250,8 +276,8 @@ TEST(Network, ParksARequestWhoseShardIsHeld) {
   EXPECT_EQ(client.read(21), "$1\r\n1\r\n$1\r\n1\r\n$1\r\nx\r\n");
 }
 
-TEST(Network, AParkedClientMayGo) {
-  TestServer server;
+TEST_P(Network, AParkedClientMayGo) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   keyspace::Access access(server.keyspace());
   access.begin(0, server.clock.wall());
   access.hold(server.keyspace().shard_of(access.key("k").slot));
@@ -265,8 +291,8 @@ TEST(Network, AParkedClientMayGo) {
   other.expect(request({"GET", "k"}), "$-1\r\n");
 }
 
-TEST(Network, CountsExactlyFromManyThreads) {
-  TestServer server(Engine::kMemory, 2);
+TEST_P(Network, CountsExactlyFromManyThreads) {
+  TestServer server(Engine::kMemory, 2, GetParam());
   constexpr int kClients = 8;
   constexpr int kRounds = 200;
   std::vector<std::thread> threads;
@@ -293,8 +319,149 @@ TEST(Network, CountsExactlyFromManyThreads) {
                 "$" + std::to_string(total.size()) + "\r\n" + total + "\r\n");
 }
 
-TEST(Network, StopsInGoodOrder) {
-  TestServer server(Engine::kLogged, 2);
+TEST_P(Network, ServesMoreAtOnceThanThereAreBuffers) {
+  TestServer server(Engine::kLogged, 1, GetParam());
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (unsigned i = 0; i < 5 * kUringBuffers; ++i) {
+    clients.push_back(std::make_unique<TestClient>(server.port));
+    clients.back()->expect(request({"ECHO", "1"}), "$1\r\n1\r\n");
+  }
+  server.log.set_pending_bytes(kLogPendingBytesMax + 1);  // so that requests gather
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    const std::string name = std::to_string(i);
+    // Each more than a buffer holds, but the first.
+    const std::string load(i == 0 ? 1 : 100'000, 'x');
+    clients[i]->send(request({"ECHO", load}) + request({"ECHO", name}));
+  }
+  server.log.set_pending_bytes(0);
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    const std::string name = std::to_string(i);
+    const std::string load(i == 0 ? 1 : 100'000, 'x');
+    const std::string expected = "$" + std::to_string(load.size()) + "\r\n" + load + "\r\n$" +
+                                 std::to_string(name.size()) + "\r\n" + name + "\r\n";
+    ASSERT_TRUE(clients[i]->read(expected.size()) == expected) << i;
+  }
+}
+
+TEST_P(Network, WhatComesWhileARequestWaitsIsBoundedAndKeepsItsOrder) {
+  TestServer server(Engine::kMemory, 1, GetParam());
+  TestClient client(server.port);
+  client.expect(request({"SET", "k", "1"}), "+OK\r\n");
+  keyspace::Access access(server.keyspace());
+  access.begin(0, server.clock.wall());
+  access.hold(server.keyspace().shard_of(access.key("k").slot));
+  client.send(request({"GET", "k"}));
+  EXPECT_TRUE(client.hears_nothing());
+  constexpr int kCount = 1'000'000;
+  std::string text;
+  std::string expected = "$1\r\n1\r\n";
+  for (int i = 0; i < kCount; ++i) {
+    const std::string number = std::to_string(i);
+    text += request({"ECHO", number});
+    expected += "$" + std::to_string(number.size()) + "\r\n" + number + "\r\n";
+  }
+  std::thread sender([&] { client.send(text); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  TestClient other(server.port);
+  other.expect(request({"ECHO", "y"}), "$1\r\ny\r\n");
+  EXPECT_LT(server.statistics.client_buffer_bytes.load(), 8_MiB);
+  access.release();
+  EXPECT_TRUE(client.read(expected.size()) == expected);
+  sender.join();
+  EXPECT_TRUE(soon([&] { return server.statistics.client_buffer_bytes.load() <= 64 * 1024; }));
+}
+
+TEST_P(Network, WhoGoesWhileASendIsUnderWayIsForgotten) {
+  TestServer server(Engine::kMemory, 1, GetParam());
+  const std::string value(4 << 20, 'v');
+  TestClient(server.port).expect(request({"SET", "k", value}), "+OK\r\n");
+  TestClient other(server.port);
+  for (int round = 0; round < 5; ++round) {
+    TestClient slow(server.port);
+    std::string text;
+    for (int i = 0; i < 16; ++i) text += request({"GET", "k"});
+    slow.send(text);
+    EXPECT_TRUE(soon([&] { return server.statistics.client_buffer_bytes.load() > 16_MiB; }));
+    if (round % 2 == 0) {
+      slow.close();
+    } else {
+      const std::string killed = request({"CLIENT", "KILL", "SKIPME", "yes"});
+      other.expect(killed, ":1\r\n");
+    }
+    EXPECT_TRUE(soon([&] { return server.statistics.client_buffer_bytes.load() <= 64 * 1024; }));
+    EXPECT_TRUE(soon([&] { return server.clients.count() == 1; }));
+  }
+}
+
+// A number of a socket that was closed soon names another one; nobody may get what was meant for
+// somebody else.
+TEST_P(Network, RepliesReachNobodyElseWhileConnectionsComeAndGo) {
+  TestServer server(Engine::kMemory, 2, GetParam());
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&server, t] {
+      for (int i = 0; i < 400; ++i) {
+        const std::string name = std::to_string(t) + "." + std::to_string(i);
+        const std::string reply = "$" + std::to_string(name.size()) + "\r\n" + name + "\r\n";
+        TestClient client(server.port);
+        client.send(request({"ECHO", name}));
+        if (i % 3 == 0) continue;  // gone before the reply
+        ASSERT_EQ(client.read(reply.size()), reply);
+        client.send(request({"ECHO", name}) + request({"QUIT"}) + request({"ECHO", "never"}));
+        if (i % 3 == 1) continue;
+        ASSERT_EQ(client.read_to_end(), reply + "+OK\r\n");
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(soon([&] { return server.clients.count() == 0; }));
+  EXPECT_TRUE(soon([&] { return server.statistics.client_buffer_bytes.load() <= 128 * 1024; }));
+}
+
+TEST_P(Network, LargeRequestsInPiecesOfAnySize) {
+  TestServer server(Engine::kMemory, 1, GetParam());
+  TestClient client(server.port);
+  for (const std::size_t size : {1UL, 500UL, 16'000UL, 17'000UL, 60'000UL, 70'000UL, 300'000UL}) {
+    const std::string value(size, static_cast<char>('a' + size % 26));
+    const std::string text = request({"SET", "k", value}) + request({"GET", "k"});
+    const std::string reply = "+OK\r\n$" + std::to_string(value.size()) + "\r\n" + value + "\r\n";
+    for (const std::size_t piece : {11'000UL, 48'000UL, 49'152UL, 65'536UL, 200'000UL}) {
+      for (std::size_t at = 0; at < text.size(); at += piece) {
+        client.send(Bytes(text).substr(at, piece));
+        std::this_thread::yield();
+      }
+      ASSERT_TRUE(client.read(reply.size()) == reply) << size << " " << piece;
+    }
+  }
+}
+
+// A process that may not use io_uring: here one thread, and those that it starts.
+TEST(NetworkWithoutUring, FallsBackToEpollWithOneLine) {
+  std::thread forbidden([] {
+    std::array<sock_filter, 4> program = {{
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    }};
+    const sock_fprog filter{.len = program.size(), .filter = program.data()};
+    ASSERT_EQ(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ASSERT_EQ(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+    TestServer server(Engine::kMemory, 2, IoBackend::kUring);
+    EXPECT_EQ(server.network->backend(), IoBackend::kEpoll);
+    ASSERT_EQ(server.warnings.size(), 1U);
+    EXPECT_EQ(
+        server.warnings[0],
+        "io_uring is not to be had, so epoll serves: io_uring_setup: Operation not permitted");
+    TestClient client(server.port);
+    client.expect(request({"ECHO", "1"}), "$1\r\n1\r\n");
+  });
+  forbidden.join();
+}
+
+TEST_P(Network, StopsInGoodOrder) {
+  TestServer server(Engine::kLogged, 2, GetParam());
   TestClient writer(server.port);
   writer.send(request({"SET", "k", "1"}));
   EXPECT_TRUE(soon([&] { return server.log.appended() > 0; }));
@@ -306,8 +473,8 @@ TEST(Network, StopsInGoodOrder) {
   EXPECT_EQ(server.clients.count(), 0U);
 }
 
-TEST(Network, KeepsNoBufferForIdleConnections) {
-  TestServer server;
+TEST_P(Network, KeepsNoBufferForIdleConnections) {
+  TestServer server(Engine::kMemory, 1, GetParam());
   std::vector<std::unique_ptr<TestClient>> clients;
   for (int i = 0; i < 200; ++i) {
     clients.push_back(std::make_unique<TestClient>(server.port));
@@ -317,4 +484,4 @@ TEST(Network, KeepsNoBufferForIdleConnections) {
 }
 
 }  // namespace
-}  // namespace diskdb::net
+}  // namespace diskdb::network_test

@@ -369,6 +369,7 @@ void Server::follow_settings() {
 Status Server::listen() {
   net::NetworkOptions options;
   options.thread_count = static_cast<std::size_t>(facts_.thread_count);
+  options.backend = static_cast<net::IoBackend>(config_.number("io-backend"));
   options.backlog = static_cast<int>(config_.number("tcp-backlog"));
   options.loop = {
       .receive_buffer_bytes = static_cast<std::size_t>(config_.number("recv-buffer-size")),
@@ -379,6 +380,7 @@ Status Server::listen() {
   TRY_LET(network_, net::Network::create(*services_, options, [this](const std::string& line) {
             server_log_.warning(line);
           }));
+  facts_.io_backend = network_->backend() == net::IoBackend::kUring ? "io_uring" : "epoll";
   return network_->start(std::move(bound_));
 }
 
