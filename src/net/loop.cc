@@ -226,7 +226,7 @@ void Loop::welcome(Socket socket) {
   }
 }
 
-// The object stays until the end of the turn, since lists may still name it, and as long as the
+// The object stays until the end of the turn, whose lists may still name it, and as long as the
 // transport works for it.
 void Loop::close(Connection& connection) {
   if (connection.is_closed) return;
@@ -257,6 +257,10 @@ void Loop::close(Connection& connection) {
 
 void Loop::bury_closed() {
   if (closed_.empty()) return;
+  // One whose sending failed in this turn may be due in the next.
+  const auto is_closed = [](const Connection* connection) { return connection->is_closed; };
+  std::erase_if(runnable_, is_closed);
+  std::erase_if(with_output_, is_closed);
   std::erase_if(closed_, [](const auto& connection) { return connection->operation_count == 0; });
 }
 

@@ -209,6 +209,12 @@ class TestClient {
     return got < 0;
   }
   void close() { socket_.reset(); }
+  /// Closes so that whatever the server still sends fails.
+  void reset() {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    socket_.reset();
+  }
 
  private:
   // The kernel interrupts the thread that made an io_uring when it takes the ring down, which it

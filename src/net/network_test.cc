@@ -394,6 +394,22 @@ TEST_P(Network, WhoGoesWhileASendIsUnderWayIsForgotten) {
   }
 }
 
+// Its turn comes again after the others', and by then its replies could not be sent.
+TEST_P(Network, WhoGoesBetweenItsTurnsIsForgotten) {
+  TestServer server(Engine::kMemory, 1, GetParam());
+  std::string text;
+  for (std::size_t i = 0; i < 8 * kRequestsPerTurn; ++i) text += "PING\r\n";
+  TestClient other(server.port);
+  for (int round = 0; round < 40; ++round) {  // one of them meets the time between run and send
+    TestClient client(server.port);
+    client.send(text);
+    std::this_thread::sleep_for(std::chrono::microseconds(100 * round));
+    client.reset();
+    other.expect(request({"ECHO", "y"}), "$1\r\ny\r\n");
+  }
+  EXPECT_TRUE(soon([&] { return server.clients.count() == 1; }));
+}
+
 // A number of a socket that was closed soon names another one; nobody may get what was meant for
 // somebody else.
 TEST_P(Network, RepliesReachNobodyElseWhileConnectionsComeAndGo) {
