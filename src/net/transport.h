@@ -29,6 +29,7 @@ struct Peer {
   // The transport's.
   std::size_t short_send_bytes = 0;  ///< gone in a send that was cut short
   std::uint64_t submission = 0;      ///< the one that its last operation belongs to
+  std::uint64_t fed_in_round = 0;    ///< it received something
   bool is_paused = false;
   bool awaits_room = false;    ///< to send
   bool is_receiving = false;   ///< a receive is armed

@@ -285,6 +285,7 @@ void UringTransport::wait(TransportHandler& handler, Millis timeout, Readers rea
     scratch_.clear();
     scratch_.swap(set_aside_);
     for (const io_uring_cqe& completion : scratch_) handle(completion, handler);
+    arm_greedy();
     timeout = Millis{0};
   }
   // Mostly some have asked again by the time that the others' replies are sent: one system call.
@@ -336,7 +337,17 @@ bool UringTransport::reap(TransportHandler& handler, Readers readers) {
       }
     }
   }
+  arm_greedy();
   return is_work_left;
+}
+
+// Those that took what the others then lacked come after them.
+void UringTransport::arm_greedy() {
+  ++round_;
+  for (Peer* peer : greedy_) {
+    if (!peer->is_receiving && !peer->is_paused && !peer->is_removed) arm(*peer);
+  }
+  greedy_.clear();
 }
 
 bool UringTransport::handle(const io_uring_cqe& completion, TransportHandler& handler) {
@@ -380,6 +391,7 @@ void UringTransport::handle_receive(Peer& peer, const io_uring_cqe& completion,
   if ((completion.flags & IORING_CQE_F_BUFFER) != 0) {
     const unsigned index = completion.flags >> IORING_CQE_BUFFER_SHIFT;
     if (completion.res > 0 && !peer.is_removed) {
+      peer.fed_in_round = round_;
       deliver(peer, index, static_cast<std::size_t>(completion.res), handler);
     }
     offer(index);
@@ -392,6 +404,10 @@ void UringTransport::handle_receive(Peer& peer, const io_uring_cqe& completion,
       break;
     case -ENOBUFS:
       REACHED("uring: all buffers were in use");
+      if (peer.fed_in_round == round_) {
+        greedy_.push_back(&peer);
+        return;
+      }
       break;
     case -ECANCELED:
     case -EAGAIN:

@@ -76,6 +76,7 @@ class UringTransport final : public Transport {
   void arm(Peer& peer);
   void arm(Listener& listener);
   void arm_knocker();
+  void arm_greedy();
   void cancel_receive(Peer& peer);
   void cancel_send(Peer& peer);
   void cancel(Peer& peer, Kind what, Kind kind);
@@ -99,6 +100,8 @@ class UringTransport final : public Transport {
   std::size_t message_count_ = 0;
   std::vector<io_uring_cqe> set_aside_;  ///< what was received, or accepted, during a rest
   std::vector<io_uring_cqe> scratch_;
+  std::uint64_t round_ = 1;    ///< of events being handled
+  std::vector<Peer*> greedy_;  ///< in this round received until no buffer was left
 
   io_uring_buf_ring* offered_ = nullptr;  ///< shared with the kernel
   std::size_t headroom_ = 0;
