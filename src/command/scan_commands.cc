@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "base/glob.h"
 #include "command/generic_commands.h"
 #include "command/key_walk.h"
+#include "command/scan_options.h"
 #include "keyspace/sighting.h"
 
 namespace diskdb::command {
@@ -26,52 +26,6 @@ constexpr int kRandomTries = 100;
 /// And chooses among so many neighbours, where their places are all it can be random about.
 constexpr std::size_t kRandomNeighbours = 8;
 constexpr std::uint64_t kRandomEffortMax = 10'000;
-
-/// What strtoul makes of the text, which is how Redis reads cursors: nothing is 0, a sign may stand
-/// in front, and "-1" is the largest number.
-Answer<std::uint64_t> parse_cursor(Bytes text) {
-  const bool is_negative = text.starts_with('-');
-  const bool has_sign = is_negative || text.starts_with('+');
-  if (has_sign && text.size() == 1) return Refusal::kInvalidCursor;
-  std::uint64_t cursor = 0;
-  for (const char c : text.substr(has_sign ? 1 : 0)) {
-    const auto digit = static_cast<std::uint64_t>(c - '0');
-    if (c < '0' || c > '9' || __builtin_mul_overflow(cursor, 10, &cursor) ||
-        __builtin_add_overflow(cursor, digit, &cursor)) {
-      return Refusal::kInvalidCursor;
-    }
-  }
-  return is_negative ? 0 - cursor : cursor;
-}
-
-/// MATCH, COUNT and TYPE.
-struct ScanOptions {
-  Bytes pattern = "*";
-  std::optional<Bytes> type;
-  std::uint64_t count = 10;
-};
-
-bool matches(Bytes pattern, Bytes key) {
-  return pattern == "*" || glob_matches(pattern, key);  // the matcher finds no star in an empty key
-}
-
-Outcome read_options(Arguments& args, ScanOptions* options) {
-  while (!args.is_empty()) {
-    if (args.count() < 2) return Refusal::kSyntax;
-    if (args.next_is("COUNT")) {
-      TRY_LET(const std::int64_t count, args.next_integer());
-      if (count < 1) return Refusal::kSyntax;
-      options->count = static_cast<std::uint64_t>(count);
-    } else if (args.next_is("MATCH")) {
-      options->pattern = args.next();
-    } else if (args.next_is("TYPE")) {
-      options->type = args.next();
-    } else {
-      return Refusal::kSyntax;
-    }
-  }
-  return Outcome::done();
-}
 
 Outcome refuse_unreadable(CommandContext& cx, const Status& status) {
   return cx.refuse("ERR cannot read the store: " + status.error().message);
@@ -150,7 +104,7 @@ ScanStep scan_keys(CommandContext& cx, KeyWalk& walk, const ScanOptions& options
       }
       ++seen_count;
       last = place;
-      if (!matches(options.pattern, found.key)) continue;
+      if (!options.matches(found.key)) continue;
       if (is_expired(cx, found)) {
         step.expired.add(found, walk.sighting());
       } else if (is_wanted(options, found)) {
@@ -299,7 +253,7 @@ Status choose_random_key(CommandContext& cx, RandomChoice* choice) {
 Outcome scan(CommandContext& cx, Arguments args) {
   TRY_LET(const std::uint64_t cursor, parse_cursor(args.next()));
   ScanOptions options;
-  TRY(read_options(args, &options));
+  TRY(read_scan_options(cx, args, ScanOf::kKeys, &options));
 
   KeyWalk walk(cx.keyspace, KeyWalk::Holding::kAsItGoes, ScanPlace::of_cursor(cursor),
                slot_of_pattern(options.pattern), options.count);
@@ -316,12 +270,13 @@ Outcome scan(CommandContext& cx, Arguments args) {
 
 /// KEYS pattern — every key that is there from beginning to end, whatever comes and goes meanwhile.
 Outcome keys(CommandContext& cx, Arguments args) {
-  const Bytes pattern = args.next();
-  KeyWalk walk(cx.keyspace, KeyWalk::Holding::kAsItGoes, {}, slot_of_pattern(pattern));
+  ScanOptions options;
+  options.pattern = args.next();
+  KeyWalk walk(cx.keyspace, KeyWalk::Holding::kAsItGoes, {}, slot_of_pattern(options.pattern));
   std::vector<std::string> matching;
   while (walk.step()) {
     for (const KeyWalk::Found& found : walk.found()) {
-      if (matches(pattern, found.key) && !is_expired(cx, found)) matching.emplace_back(found.key);
+      if (options.matches(found.key) && !is_expired(cx, found)) matching.emplace_back(found.key);
     }
   }
   walk.leave();
