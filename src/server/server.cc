@@ -31,6 +31,8 @@ namespace diskdb::server {
 namespace {
 
 constexpr Micros kRoomWork{1000};
+// After a checkpoint that a full disk has failed.
+constexpr Micros kCheckpointRetry{1'000'000};
 constexpr std::uint64_t kAdmittedShare = 8;    ///< of the memory limit, for what is being loaded
 constexpr std::uint64_t kOwnDescriptors = 64;  // besides those of clients
 
@@ -254,8 +256,18 @@ Status Server::recover() {
   command::follow_memory_settings(config_, keyspace_->budget, default_memory_limit());
   // The log may hold more than memory: what it has changed moves on into the store.
   keyspace::Evictor evictor(*keyspace_, clock_);
+  Micros retry_at{};
   const auto pause = [&](const log::Position& position) -> Status {
-    if (checkpointer_->is_due(0)) TRY(checkpointer_->run(position));
+    if (checkpointer_->is_due(0) && clock_.monotonic() >= retry_at) {
+      const Status status = checkpointer_->run(position);
+      // On a full disk reads are to be served: what has changed since the last checkpoint was in
+      // memory when the process ended, and fits again.
+      if (!status.ok() && status.error().code != Code::kNoSpace) return status;
+      if (!status.ok()) {
+        server_log_.warning("The checkpoint failed: " + status.error().message);
+        retry_at = clock_.monotonic() + kCheckpointRetry;
+      }
+    }
     while (evictor.step(kRoomWork) == keyspace::Evictor::Room::kMore) continue;
     return {};
   };

@@ -146,6 +146,12 @@ class SimServer final : private command::Lifecycle {
     return std::move(done.replies);
   }
 
+  bool is_write(const Words& request) const {
+    const std::vector<Bytes> words(request.begin(), request.end());
+    const command::Row* row = table_.resolve(words);
+    return row != nullptr && row->has(command::Flag::kWrite);
+  }
+
   /// The database that run() left selected.
   std::uint32_t own_db() const { return own_->db; }
 
@@ -202,7 +208,9 @@ class SimServer final : private command::Lifecycle {
       const auto pause = [this](const log::Position& position) -> Status {
         if (!death_.ok()) return death_;
         if (!checkpoints_in_replay_ || !checkpoints_in_replay_()) return {};
-        return checkpointer_->run(position);
+        const Status status = checkpointer_->run(position);
+        const bool lacks_room = !status.ok() && status.error().code == Code::kNoSpace;
+        return lacks_room ? Status() : status;
       };
       Replayer replayer(
           services, marker ? marker->selected_db : 0, [](const std::string&) {}, pause);
