@@ -5,7 +5,8 @@
 // holds but a file that names the current one. It is replaced as RocksDB replaces CURRENT: written
 // anew, synced, renamed, its folder synced. So whatever fails or is lost on the simulated disk, an
 // ingest has happened, has not, or is in doubt until the store is opened again: the contract of
-// store/store.h, at a hundredth of RocksDB's cost, and with the same disk calls every time.
+// store/store.h, at a hundredth of RocksDB's cost, and with the same disk calls every time. As
+// there, a ballast makes room for that file where the disk is full.
 #pragma once
 
 #include <algorithm>
@@ -200,6 +201,7 @@ class FakeStore final : public store::Store {
   }
   Status make_current(std::size_t number) {
     TRY(remove_if_there(path("fresh")));
+    TRY(remove_if_there(path("ballast")));
     {
       TRY_LET(const auto file, disk_.open(path("fresh"), io::OpenMode::kCreate));
       const Bytes bytes(reinterpret_cast<const char*>(&number), sizeof number);
@@ -207,7 +209,15 @@ class FakeStore final : public store::Store {
       TRY(file->sync());
     }
     TRY(disk_.rename(path("fresh"), path("CURRENT")));
-    return disk_.sync_folder(kFolder);
+    TRY(disk_.sync_folder(kFolder));
+    restore_ballast();
+    return {};
+  }
+  void restore_ballast() {
+    constexpr std::uint64_t kBytes = 64;
+    const auto file = disk_.open(path("ballast"), io::OpenMode::kCreate);
+    if (file.ok() && file.value()->allocate(kBytes).ok()) return;
+    (void)disk_.remove(path("ballast"));
   }
 
   io::SimDisk& disk_;

@@ -6,6 +6,10 @@
 // for a tier of any size, in some lives under a policy that deletes keys: what it may delete is for
 // the model to check, and what it has deleted for the model to learn.
 //
+// In some lives the disk is full for a while, again and again. Then writes may be refused and
+// checkpoints fail, and nothing else: reads are answered as ever, the process lives, and once there
+// is room again, all that waited for it is written and acknowledged at once.
+//
 // What happens is drawn from the seed. Commands also run in the midst of checkpoints, between any
 // two entries that one writes (HookedStore). A failure names its seed; to see that life step by
 // step:
@@ -156,6 +160,11 @@ struct Plan {
     room_percent = random.chance_percent(60) ? random.below(30) : 0;
     warm_percent = random.chance_percent(60) ? random.below(30) : 0;
     if (random.chance_percent(40)) policy = static_cast<keyspace::Policy>(random.below(7));
+    if (random.chance_percent(50)) {
+      full_permille = 1 + random.below(40);
+      options.segment_bytes = 4_KiB << random.below(5);  // soon there is none left
+    }
+    relief_permille = 2 + random.below(20);
   }
 
   io::Random random;
@@ -172,16 +181,19 @@ struct Plan {
   std::uint64_t room_percent;
   std::uint64_t warm_percent;
   keyspace::Policy policy = keyspace::Policy::kNoEviction;
+  std::uint64_t full_permille = 0;  ///< how often the disk gets full
+  std::uint64_t relief_permille;    ///< and how often it gets room again
 };
 
 /// What happened once, with what it takes to let it happen to the model again.
 struct Event {
   std::vector<Words> requests;  ///< of one group; none: keys were deleted
-  std::uint32_t db;
-  std::vector<std::string> expired;  ///< deleted because their time had come
-  Millis now;
-  log::Offset end;                        ///< of the log behind it
+  std::uint32_t db = 0;
+  std::vector<std::string> expired = {};  ///< deleted because their time had come
+  Millis now = {};
+  log::Offset end = 0;                    ///< of the log behind it
   std::vector<std::string> deleted = {};  ///< by the policy
+  bool rests = false;                     ///< expiry
 };
 
 class Life {
@@ -208,6 +220,9 @@ class Life {
     if (has_failed()) return;
     disk_.heal();
     fault_ = Fault::kNone;
+    plan_.full_permille = 0;
+    empty_disk();
+    recover_from_full();
     finish();
   }
 
@@ -231,9 +246,12 @@ class Life {
 
   void step() {
     const std::uint64_t draw = random_.below(100);
+    if (may_be_full_ && !is_full_ && fault_ == Fault::kNone && random_.chance_percent(30)) {
+      recover_from_full();
+    }
     if (plan_.has_faults && fault_ == Fault::kNone && random_.chance_percent(5)) arm(400);
     if (draw < plan_.checkpoint_percent) {
-      checkpoint();
+      (void)checkpoint();
     } else if (draw < 94) {
       small_step();
     } else if (draw < 95) {
@@ -246,6 +264,8 @@ class Life {
   }
   /// What may also happen in the midst of a checkpoint.
   void small_step() {
+    change_disk();
+    if (random_.chance_percent(30)) note_room();
     if (random_.chance_percent(plan_.evict_percent)) evict();
     if (random_.chance_percent(plan_.room_percent) && !is_silent_) make_room();
     if (random_.chance_percent(plan_.warm_percent)) warm_up();
@@ -288,7 +308,7 @@ class Life {
     ++depth_;
     while (!is_dead() && !has_failed() && random_.chance_percent(plan_.hook_percent)) {
       if (!is_checkpointing_ && random_.chance_percent(plan_.checkpoint_percent)) {
-        checkpoint();
+        (void)checkpoint();
       } else {
         small_step();
       }
@@ -312,10 +332,72 @@ class Life {
     if (fault_ == Fault::kFails) disk_.fail_at(nth);
   }
 
+  // ---- A disk that is full for a while
+
+  void change_disk() {
+    const std::uint64_t draw = random_.below(1000);
+    if (is_full_ && draw < plan_.relief_permille) {
+      empty_disk();
+    } else if (draw < plan_.full_permille) {
+      fill_disk();
+    }
+  }
+  void fill_disk() {
+    const std::uint64_t segment = plan_.options.segment_bytes;
+    const std::uint64_t bounds[] = {1, 100, segment, 2 * segment, 6 * segment};
+    const std::uint64_t left = random_.below(bounds[random_.below(std::size(bounds))]);
+    trace("the disk has %llu bytes left", static_cast<unsigned long long>(left));
+    disk_.set_free_bytes(left);
+    is_full_ = may_be_full_ = true;
+  }
+  void empty_disk() {
+    if (!is_full_) return;
+    trace("the disk has room");
+    disk_.set_free_bytes(kRoomBytes);
+    is_full_ = false;
+  }
+  /// Of the disk, again: what waited for it happens, without anybody's help.
+  /// Requires: nothing is armed, and nothing goes on.
+  void recover_from_full() {
+    if (!may_be_full_ || is_dead() || has_failed()) return;
+    log::Log& log = server_->log();
+    // One round makes the spare that the writer waits for, and the next one the spare behind it.
+    const std::uint64_t rounds = 2 + 2 * log.pending_bytes() / plan_.options.segment_bytes;
+    for (std::uint64_t i = 0; i < rounds; ++i) {
+      log.write_pending();
+      log.sync_step();
+    }
+    EXPECT_TRUE(log.has_room());
+    EXPECT_EQ(log.acknowledgeable(), log.appended()) << "somebody waits for ever";
+    note_promises();
+    note_room();
+    is_quiet_ = true;  // the disk stays as it is
+    Status status = checkpoint();
+    // RocksDB may have noticed only then that a compaction had found no room.
+    if (behind_ == Behind::kRocksDb && !status.ok()) status = checkpoint();
+    for (int i = 0; i < 20 && is_in_doubt(status); ++i) status = checkpoint();
+    is_quiet_ = false;
+    EXPECT_TRUE(status.ok()) << status.error().message;
+    may_be_full_ = false;
+    verify();
+  }
+  static bool is_in_doubt(const Status& status) {
+    return !status.ok() && status.error().message == "nobody knows";
+  }
+  /// As the server notes, ten times a second, whether expiry rests.
+  void note_room() { rest(!server_->log().has_room()); }
+  void rest(bool rests) {
+    server_->keyspace().is_expiry_resting = rests;
+    model_->keyspace().is_expiry_resting = rests;
+  }
+  bool is_resting() const { return server_->keyspace().is_expiry_resting; }
+
   void run_commands() {
-    // A log without room refuses writes; the model knows no log.
-    for (int i = 0; i < 2 && !server_->log().has_room(); ++i) server_->log().sync_step();
-    if (!server_->log().has_room() || is_dead()) return;
+    if (!is_full_ || random_.chance_percent(20)) {
+      for (int i = 0; i < 2 && !server_->log().has_room(); ++i) server_->log().sync_step();
+      EXPECT_TRUE(is_full_ || is_dead() || server_->log().has_room());
+    }
+    if (is_dead()) return;
     SimServer::Client& client = *clients_[random_.below(clients_.size())];
     if (client.is_running()) return;
     if (client.is_idle()) client.send(random_group());
@@ -351,7 +433,8 @@ class Life {
     for (std::size_t i = 0; i < requests.size(); ++i) {
       EXPECT_EQ(replies[i], expected[i]) << text_of(requests[i]) << " on database " << db;
     }
-    events_.push_back({std::move(requests), db, {}, now, server_->log().appended()});
+    events_.push_back(
+        {std::move(requests), db, {}, now, server_->log().appended(), {}, is_resting()});
     note_change();
     if (random_.chance_percent(80)) server_->log().write_pending();
     if (random_.chance_percent(20)) server_->log().sync_step();
@@ -388,6 +471,7 @@ class Life {
     const auto [requests, replies] = client.advance(clock_.wall());
     const Watch walk = std::move(watches_[kWalk]);
     watches_.erase(kWalk);
+    if (has_unreadable_ended()) must_follow_ = true;  // something may have expired on its way
     if (has_unreadable_ended() || requests.empty()) return;
     trace("[%u] %s-> %s", client.db, text_of(requests[0]).c_str(),
           replies[0].substr(0, std::min<std::size_t>(replies[0].find('\r'), 30)).c_str());
@@ -480,11 +564,14 @@ class Life {
   void drop_refused(std::vector<Words>* group, std::vector<std::string>* replies) {
     for (std::size_t i = group->size(); i-- > 0;) {
       const std::string& reply = (*replies)[i];
-      if (!reply.starts_with("-MISCONF") &&
-          !reply.starts_with("-ERR the stored value cannot be read")) {
+      if (reply.starts_with("-MISCONF")) {
+        EXPECT_TRUE(may_be_full_ || is_dead()) << reply;
+        EXPECT_TRUE(server_->is_write((*group)[i])) << text_of((*group)[i]);
+      } else if (reply.starts_with("-ERR the stored value cannot be read")) {
+        EXPECT_TRUE(plan_.has_faults) << reply;
+      } else {
         continue;
       }
-      EXPECT_TRUE(plan_.has_faults) << reply;
       group->erase(group->begin() + static_cast<std::ptrdiff_t>(i));
       replies->erase(replies->begin() + static_cast<std::ptrdiff_t>(i));
     }
@@ -538,7 +625,6 @@ class Life {
   }
   /// As the server does it, for a tier of some size.
   void make_room() {
-    if (!server_->log().has_room()) return;  // deletions rest then
     keyspace::Keyspace& keyspace = server_->keyspace();
     const std::uint64_t used = std::max<std::uint64_t>(keyspace.allocated_bytes(), 1);
     std::uint64_t most = 1;
@@ -604,7 +690,7 @@ class Life {
         event.expired.push_back(at.second);
         continue;
       }
-      EXPECT_TRUE(keyspace::deletes_keys(plan_.policy));
+      EXPECT_TRUE(keyspace::deletes_keys(plan_.policy) && !is_resting());
       EXPECT_TRUE(expiry || !keyspace::is_volatile(plan_.policy)) << "it does not expire";
       event.deleted.push_back(at.second);
       ++count;
@@ -651,7 +737,7 @@ class Life {
   /// One shard of one database.
   void expire_some() {
     keyspace::Keyspace& keyspace = server_->keyspace();
-    if (!server_->log().has_room()) return;
+    if (is_resting()) return;
     const auto db = static_cast<std::uint32_t>(random_.below(keyspace.database_count()));
     Event event{{}, db, {}, clock_.wall(), 0};
     keyspace::Access access(keyspace);
@@ -672,7 +758,6 @@ class Life {
   }
   /// What has expired in the store. Meanwhile nothing happens that the log would tell of.
   void expire_cold() {
-    if (!server_->log().has_room()) return;
     const log::Offset begin = server_->log().appended();
     is_silent_ = true;
     (void)server_->cold_expiry().step(clock_.monotonic() + Micros{1});
@@ -682,6 +767,7 @@ class Life {
     follow_expiries(server_->log().appended());
   }
   void apply_expiry(const Event& event) {
+    model_->keyspace().is_expiry_resting = false;
     keyspace::Access access(model_->keyspace());
     access.begin(event.db, event.now);
     access.hold_all();
@@ -691,15 +777,16 @@ class Life {
       EXPECT_TRUE(access.find(event.db, key) == nullptr) << "expired before its time";
     }
     access.release();
+    model_->keyspace().is_expiry_resting = is_resting();
   }
 
-  bool checkpoint() {
+  Status checkpoint() {
     trace("checkpoint");
     is_checkpointing_ = true;
     const Status status = server_->checkpointer().run();
     is_checkpointing_ = false;
     trace("checkpoint: %s", status.ok() ? "done" : status.error().message.c_str());
-    EXPECT_TRUE(status.ok() || plan_.has_faults) << status.error().message;
+    EXPECT_TRUE(status.ok() || plan_.has_faults || may_be_full_) << status.error().message;
     if (status.ok()) stored_ = std::max(stored_, server_->checkpointer().stats().last_offset);
     note_promises();
     if (!is_dead()) {
@@ -707,7 +794,7 @@ class Life {
       verify_totals();
     }
     if (depth_ == 0 && fault_ == Fault::kFails && disk_.has_failed()) disarm();
-    return status.ok();
+    return status;
   }
   void disarm() {
     disk_.heal();
@@ -718,10 +805,11 @@ class Life {
 
   void restart() {
     trace("restart");
-    if (random_.chance_percent(50)) checkpoint();
+    if (random_.chance_percent(50)) (void)checkpoint();
     if (is_dead()) return;
     const Status closed = server_->log().close();
-    EXPECT_TRUE(closed.ok() || disk_.has_failed());
+    const bool lacks_room = !closed.ok() && closed.error().code == Code::kNoSpace;
+    EXPECT_TRUE(closed.ok() || disk_.has_failed() || (is_full_ && lacks_room));
     if (is_dead() || !closed.ok()) return crash();
     const log::Offset end = server_->log().appended();
     end_server();
@@ -729,6 +817,10 @@ class Life {
   }
   /// A kill, or a loss of power.
   void crash() {
+    if (const Status& death = server_->death(); !death.ok()) {
+      EXPECT_TRUE(plan_.has_faults && death.error().code != Code::kNoSpace)
+          << death.error().message;
+    }
     log::Offset durable = acknowledged_;
     if (plan_.options.fsync != log::Fsync::kAlways) {
       durable = std::min(durable, std::max(stored_, server_->log().stats().synced));
@@ -772,6 +864,7 @@ class Life {
   /// `durable` if the power goes meanwhile.
   void recover(log::Offset kept, log::Offset durable) {
     for (int attempt = 0;; ++attempt) {
+      if (random_.chance_percent(50)) empty_disk();
       if (attempt > 3) {
         disarm();
       } else if (plan_.has_faults && fault_ == Fault::kNone && random_.chance_percent(30)) {
@@ -787,9 +880,13 @@ class Life {
       is_quiet_ = false;
       if (status.ok() && !is_dead()) break;
       trace("start: %s", status.ok() ? "dead" : status.error().message.c_str());
-      const bool is_in_doubt = !status.ok() && status.error().message == "nobody knows";
-      EXPECT_TRUE(disk_.has_failed() || is_in_doubt) << status.error().message;
+      const bool lacks_room = !status.ok() && status.error().code == Code::kNoSpace;
+      EXPECT_TRUE(disk_.has_failed() || is_in_doubt(status) || (is_full_ && lacks_room))
+          << status.error().message;
+      EXPECT_FALSE(lacks_room && status.error().message.find("/staging") != std::string::npos)
+          << "it starts without that checkpoint";
       if (has_failed()) return;
+      if (lacks_room) empty_disk();
       const bool loses_power = fault_ == Fault::kPowerOff && random_.chance_percent(50);
       if (loses_power) kept = durable;
       end_process(loses_power);
@@ -799,6 +896,8 @@ class Life {
     trace("started at %llu", static_cast<unsigned long long>(end));
     EXPECT_GE(end, kept) << "lost what was acknowledged";
     acknowledged_ = stored_ = end;
+    may_be_full_ = is_full_;
+    rest(false);
     while (clients_.size() < plan_.client_count) {
       clients_.push_back(std::make_unique<SimServer::Client>(*server_));
     }
@@ -812,7 +911,7 @@ class Life {
     store::Options options;
     options.folder = "/db/store";
     options.block_cache_bytes = 1_MiB;
-    options.ballast_bytes = 0;
+    options.ballast_bytes = 20'000;
     options.file_bytes_max = 4000;
     options.level0_files_for_compaction = 2;
     options.target_file_bytes = 8000;
@@ -827,9 +926,10 @@ class Life {
   /// Makes the model what it was when the log ended at `end`.
   void return_to(log::Offset end) {
     const std::size_t had = events_.size();
+    Event lost;
     while (!events_.empty() && events_.back().end > end) {
       // Of what was deleted together, some may have survived.
-      const Event& lost = events_.back();
+      lost = std::move(events_.back());
       if (lost.end != halfway_.first) halfway_ = {lost.end, {}};
       for (const std::string& name : lost.deleted) halfway_.second.emplace(lost.db, name);
       events_.pop_back();
@@ -841,19 +941,54 @@ class Life {
         if (event.requests.empty()) {
           apply_deletions(event);
         } else {
+          model_->keyspace().is_expiry_resting = event.rests;
           (void)model_->run(event.requests, event.db, event.now);
         }
       }
+      model_->keyspace().is_expiry_resting = is_resting();
     }
-    // An event makes several frames only if keys expired on the way, or several were deleted.
-    if (end > (events_.empty() ? 0 : events_.back().end)) follow_expiries(end);
+    // What happened at once may have made several frames: requests, and keys that were deleted.
+    const bool has_more = end > (events_.empty() ? 0 : events_.back().end);
+    if (has_more) follow_requests(lost, end);
+    if (has_more || must_follow_) follow_expiries(end);
     halfway_ = {};
+  }
+  /// Of `lost`, the server has done the first requests.
+  void follow_requests(Event& lost, log::Offset end) {
+    if (lost.requests.empty()) return;
+    const auto found = contents_at_last();
+    if (!found) return;
+    std::uint32_t db = lost.db;
+    std::size_t count = 0;
+    for (; !is_same_but_expired(*found, *contents_of(model_->keyspace())); ++count) {
+      if (count == lost.requests.size()) {
+        ADD_FAILURE() << "no part of a group leads here";
+        return;
+      }
+      model_->keyspace().is_expiry_resting = lost.rests;
+      (void)model_->run({lost.requests[count]}, db, lost.now);
+      model_->keyspace().is_expiry_resting = is_resting();
+      db = model_->own_db();
+    }
+    if (count == 0) return;
+    trace("%zu of a group of %zu are there", count, lost.requests.size());
+    lost.requests.resize(count);
+    lost.end = end;
+    events_.push_back(std::move(lost));
+  }
+  /// May `found` lack some that had expired, and be `expected` otherwise?
+  bool is_same_but_expired(const Contents& found, Contents expected) {
+    std::erase_if(expected, [&](const auto& entry) {
+      const std::optional<std::int64_t> expiry = entry.second.expiry;
+      return expiry && *expiry <= clock_.wall().count && !found.contains(entry.first);
+    });
+    return found == expected;
   }
   /// The server has deleted keys because they had expired, or was halfway with some, and has done
   /// nothing else since.
   void follow_expiries(log::Offset end) {
-    auto found = server_contents();
-    if (!found) found = server_contents();  // one call may fail, not two
+    const auto found = contents_at_last();
+    must_follow_ = !found;
     if (!found) return;
     const auto expected = contents_of(model_->keyspace());
     for (std::uint32_t db = 0; db < server_->keyspace().database_count(); ++db) {
@@ -881,6 +1016,16 @@ class Life {
     auto contents = contents_of(server_->keyspace());
     is_quiet_ = false;
     return contents;
+  }
+  /// One call may fail, not two; after a reopen() that failed, all do until one succeeds.
+  std::optional<Contents> contents_at_last() {
+    auto contents = server_contents();
+    if (!contents) contents = server_contents();
+    if (contents || is_dead()) return contents;
+    is_quiet_ = true;
+    (void)server_->store().reopen();
+    is_quiet_ = false;
+    return server_contents();
   }
   void verify_tables() {
     for (keyspace::Shard& shard : server_->keyspace().shards()) {
@@ -951,12 +1096,12 @@ class Life {
   void finish() {
     drain();
     verify();
-    while (!has_failed() && !checkpoint()) {
+    while (!has_failed() && !checkpoint().ok()) {
     }
     // In the midst of that one things went on.
     plan_.hook_percent = 0;
     drain();
-    for (int i = 0; !checkpoint(); ++i) ASSERT_LT(i, 20) << "no checkpoint without faults";
+    for (int i = 0; !checkpoint().ok(); ++i) ASSERT_LT(i, 20) << "no checkpoint without faults";
     verify();
     verify_store();
     const log::Offset end = server_->log().appended();
@@ -1067,6 +1212,10 @@ class Life {
   log::Offset acknowledged_ = 0;
   log::Offset stored_ = 0;  ///< of the last checkpoint that is known to be in the store
   Fault fault_ = Fault::kNone;
+  static constexpr std::uint64_t kRoomBytes = std::uint64_t{1} << 40U;
+  bool is_full_ = false;
+  bool must_follow_ = false;  ///< what has expired could not be read
+  bool may_be_full_ = false;  ///< or has been since the server was seen to have recovered from it
   // What goes on further out.
   int depth_ = 0;
   bool is_quiet_ = false;   ///< nothing is to happen in the midst
