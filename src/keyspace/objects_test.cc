@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <set>
@@ -374,6 +375,29 @@ class Life {
     EXPECT_EQ(static_cast<std::int64_t>(keyspace_->dirty_bytes()), dirty);
   }
 
+  std::size_t pages_with_entries(value::Object& object) {
+    std::size_t count = object.resident_page_count();
+    EXPECT_TRUE(
+        store_
+            ->scan("\x03", "\x04",
+                   [&](Bytes key, Bytes page) {
+                     std::string mine;
+                     const value::PageId id = page_id_in(key);
+                     store::encode_page_key(object.generation(), packed_id(object.id()), id, &mine);
+                     const bool is_empty_one = mine == key && object.tree_of(id).is_resident(id) &&
+                                               value::PageView(page).count() == 0;
+                     if (is_empty_one) --count;
+                     return true;
+                   })
+            .ok());
+    return count;
+  }
+  static value::PageId page_id_in(Bytes key) {
+    value::PageId id = 0;
+    for (const char c : key.substr(key.size() - 6)) id = id << 8U | static_cast<unsigned char>(c);
+    return id;
+  }
+
   // Requires: all is stored, and in memory.
   void verify_pages() {
     std::size_t expected = 0;
@@ -382,15 +406,16 @@ class Life {
         table->for_each([&](const Record* record) {
           if (record->encoding() != Encoding::kObject || record->object().is_small()) return;
           record->object().verify_invariants();
-          expected += record->object().resident_page_count();
+          expected += pages_with_entries(record->object());
         });
       }
     }
     std::size_t found = 0;
     EXPECT_TRUE(store_
                     ->scan("\x03", "\x04",
-                           [&](Bytes, Bytes) {
-                             ++found;
+                           [&](Bytes, Bytes page) {
+                             // An empty leaf may stay, and no reader meets it.
+                             if (value::PageView(page).count() > 0) ++found;
                              return true;
                            })
                     .ok());
@@ -421,7 +446,9 @@ class Life {
 };
 
 TEST(Objects, LiveThroughCheckpointsEvictionAndRestarts) {
-  for (std::uint64_t seed = 0; seed < 60 && !HasFailure(); ++seed) {
+  const char* wanted = std::getenv("DISKDB_OBJECT_SEEDS");
+  const std::uint64_t count = wanted == nullptr ? 60 : std::strtoull(wanted, nullptr, 10);
+  for (std::uint64_t seed = 0; seed < count && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Life(seed).live(250);
   }
