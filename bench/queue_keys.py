@@ -86,8 +86,8 @@ def check_queue(arguments, kind, report):
     report.check(store <= arguments.disk_left_mb * MB,
                  f"{kind}: {megabytes(store)} of sorted files are left; the data folder had {megabytes(disk_before)}, "
                  f"at most {megabytes(memory.folder_peak)} meanwhile", f"at most {arguments.disk_left_mb} MiB")
-    report.check(log <= LOG_SEGMENTS_MAX * SEGMENT_BYTES, f"{kind}: {megabytes(log)} of log are left, for segments are used again",
-                 f"at most {LOG_SEGMENTS_MAX} segments")
+    report.check(log <= LOG_SEGMENTS_MAX * SEGMENT_BYTES,
+                 f"{kind}: {megabytes(log)} of log are left, for segments are used again", f"at most {LOG_SEGMENTS_MAX} segments")
     print(f"     resident at most {megabytes(memory.peak['VmRSS'])}")
     server.kill()
     seconds = server.start(600)
