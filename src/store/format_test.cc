@@ -64,6 +64,9 @@ const std::string kExpiryKey =
     from_hex("02 00 00 00 00 00 00 00 03 80 00 01 8b cf e5 68 00 30 39 66 6f 6f");
 const std::string kText = from_hex("01 00 03 00 00 68 e5 cf 8b 01 00 00 00 62 61 72");
 const std::string kNumber = from_hex("01 00 00 01 00 fe ff ff ff ff ff ff ff");
+const std::string kObject = from_hex("01 04 00 03 b9 e0 05 00 02 aa bb");
+const std::string kPageKey =
+    from_hex("03 00 00 00 00 00 00 00 03 30 39 00 00 00 00 00 00 00 05 00 00 00 00 00 07");
 const std::string kMarker = from_hex(
     "01 ac 02 00 00 68 e5 cf 8b 01 00 00 11 22 33 44 55 66 77 88 04 01 02 "
     "00 03 02 07 02 01 b0 60 01 00 01 01 00 bf 10 1a 1f");
@@ -91,6 +94,19 @@ TEST(StoreFormat, WritesTheExamples) {
   number.encoding = 1;
   number.integer = -2;
   EXPECT_EQ(record(number), kNumber);
+  EXPECT_EQ(record({.type = 4,
+                    .encoding = 3,
+                    .expiry = {},
+                    .value = Bytes("\x00\x02\xaa\xbb", 4),
+                    .object = 94265}),
+            kObject);
+  std::string page;
+  encode_page_key(3, 94265, 7, &page);
+  EXPECT_EQ(page, kPageKey);
+  const KeyRange pages = object_range(3, 94265);
+  EXPECT_TRUE(pages.from < page && page < pages.to);
+  EXPECT_FALSE(object_range(3, 94265 - kSlotCount).to > page);
+  EXPECT_TRUE(page_range(3).from <= pages.from && pages.to <= page_range(3).to);
   std::string object;
   append_expiry_value(0, &object);
   EXPECT_EQ(object, std::string("\x01\0", 2));
@@ -122,6 +138,11 @@ TEST(StoreFormat, ReadsTheExamples) {
   EXPECT_FALSE(number->is_raw);
   EXPECT_FALSE(number->expiry.has_value());
   EXPECT_EQ(number->integer, -2);
+  auto object = decode_record(kObject);
+  ASSERT_TRUE(object.ok());
+  EXPECT_EQ(object->type, 4);
+  EXPECT_EQ(object->object, 94265U);
+  EXPECT_EQ(object->value, Bytes("\x00\x02\xaa\xbb", 4));
   auto marker = decode_marker(kMarker);
   ASSERT_TRUE(marker.ok()) << marker.error().message;
   EXPECT_EQ(marker->offset, 300U);
