@@ -13,6 +13,17 @@ namespace {
 
 constexpr std::uint32_t kCrc32cPolynomial = 0x82F63B78;  // reflected
 constexpr std::uint16_t kCrc16Polynomial = 0x1021;
+constexpr std::uint64_t kCrc64Polynomial = 0x95AC9329AC4BC9B5;  // reflected
+
+constexpr auto kCrc64Table = [] {
+  std::array<std::uint64_t, 256> table{};
+  for (std::uint32_t i = 0; i < 256; ++i) {
+    std::uint64_t crc = i;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? kCrc64Polynomial : 0);
+    table[i] = crc;
+  }
+  return table;
+}();
 
 constexpr auto kCrc32cTable = [] {
   std::array<std::uint32_t, 256> table{};
@@ -129,6 +140,14 @@ std::uint16_t crc16(Bytes bytes) {
   }
   for (; n > 0; --n, ++p) crc = ((crc << 8) & 0xFFFF) ^ kCrc16Tables[0][(crc >> 8) ^ *p];
   return static_cast<std::uint16_t>(crc);
+}
+
+std::uint64_t crc64(Bytes bytes) {
+  std::uint64_t crc = 0;
+  for (const char c : bytes) {
+    crc = kCrc64Table[(crc ^ static_cast<unsigned char>(c)) & 0xFF] ^ (crc >> 8);
+  }
+  return crc;
 }
 
 }  // namespace diskdb

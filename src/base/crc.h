@@ -1,4 +1,4 @@
-// base/crc.h — the two checksums that formats and protocols prescribe.
+// base/crc.h — the checksums that formats and protocols prescribe.
 #pragma once
 
 #include <cstdint>
@@ -14,5 +14,8 @@ std::uint32_t crc32c(Bytes bytes, std::uint32_t crc = 0);
 
 /// CRC-16/XMODEM, as Redis Cluster assigns slots. Cost: sliced by 8, some 0.3 ns a byte.
 std::uint16_t crc16(Bytes bytes);
+
+/// CRC-64 (Jones), as Redis's RDB files and DUMP payloads end with. Cost: a byte at a time, 2 ns.
+std::uint64_t crc64(Bytes bytes);
 
 }  // namespace diskdb

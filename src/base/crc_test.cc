@@ -11,6 +11,7 @@ namespace {
 TEST(Crc, MatchesThePublishedCheckValues) {
   EXPECT_EQ(crc32c("123456789"), 0xE3069283U);
   EXPECT_EQ(crc16("123456789"), 0x31C3U);
+  EXPECT_EQ(crc64("123456789"), 0xE9C6D914C4B8D9CAU);
 }
 
 TEST(Crc, Crc32cOfALongRunIsThatOfItsPieces) {

@@ -1,0 +1,31 @@
+// Any bytes as a DUMP payload's value: it is refused, or is a value whose elements are all there.
+#include <cstdint>
+#include <string>
+
+#include "base/assert.h"
+#include "types/rdb.h"
+
+namespace diskdb::types {
+namespace {
+
+void check(Bytes input) {
+  std::string payload(input);
+  payload.append(10, '\0');  // where version and checksum stand
+  (void)is_dump_intact(payload);
+  auto parsed = parse_dump(payload);
+  if (!parsed.ok()) return;
+  const RdbValue& value = parsed.value();
+  if (value.type == keyspace::Type::kString) return;
+  ASSERT(!value.elements.empty());
+  if (value.type == keyspace::Type::kSortedSet) {
+    ASSERT(value.scores.size() == value.elements.size());
+  }
+}
+
+}  // namespace
+}  // namespace diskdb::types
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  diskdb::types::check({reinterpret_cast<const char*>(data), size});
+  return 0;
+}
