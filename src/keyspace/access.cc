@@ -764,6 +764,16 @@ bool Access::clear_expiry(const Key& key) {
   return true;
 }
 
+void Access::set_usage(const Key& key, std::optional<std::int64_t> idle_seconds,
+                       std::optional<std::uint8_t> frequency) {
+  Record* record = Table::record_in(*held_shard_of(key).tables[db_]->find_slot(key));
+  if (idle_seconds) {
+    const std::int64_t since = std::max<std::int64_t>(now_.count / 1000 - *idle_seconds, 0);
+    record->set_accessed_at(static_cast<std::uint32_t>(since));
+  }
+  if (frequency) record->set_frequency(*frequency);
+}
+
 void Access::rename(const Key& from, const Key& to) {
   Shard& source_shard = held_shard_of(from);
   Shard& target_shard = held_shard_of(to);

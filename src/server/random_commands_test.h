@@ -21,8 +21,9 @@ class RandomCommands {
     std::uint32_t database_count = 4;
     std::size_t key_count = 40;
     std::size_t value_bytes_max = 20'000;
-    bool scans = true;                 ///< SCAN, KEYS, RANDOMKEY
-    std::uint64_t flush_permille = 8;  ///< FLUSHDB, FLUSHALL, SWAPDB
+    bool scans = true;                   ///< SCAN, KEYS, RANDOMKEY
+    std::uint64_t flush_permille = 8;    ///< FLUSHDB, FLUSHALL, SWAPDB
+    std::uint64_t elements_percent = 0;  ///< of lists, sets, hashes, sorted sets
   };
 
   /// Borrows `random` for its life.
@@ -37,6 +38,7 @@ class RandomCommands {
   Words next(Millis now) {
     now_ = now;
     if (random_.below(1000) < options_.flush_permille) return flush();
+    if (random_.chance_percent(options_.elements_percent)) return elements();
     switch (random_.below(13)) {
       case 0:
       case 1:
@@ -243,6 +245,78 @@ class RandomCommands {
         return {"BITCOUNT", key()};
     }
   }
+  /// Many elements at a time, so that some values become large.
+  Words elements() {
+    static constexpr const char* kAdd[] = {"RPUSH", "LPUSH", "SADD", "HSET", "ZADD"};
+    const std::size_t kind = random_.below(8);
+    if (kind >= 5) return few_elements();
+    Words words{kAdd[kind], element_key(kind)};
+    for (std::uint64_t n = 1 + random_.below(random_.chance_percent(20) ? 150 : 8); n > 0; --n) {
+      if (kind == 4) words.push_back(std::to_string(random_.below(50)));
+      words.push_back(kind < 2 ? value() : member());
+      if (kind == 3) words.push_back(value());
+    }
+    return words;
+  }
+  Words few_elements() {
+    const std::string from = std::to_string(random_.below(60));
+    const std::string to = std::to_string(random_.below(300));
+    switch (random_.below(22)) {
+      case 0:
+        return {"LPOP", element_key(0), std::to_string(1 + random_.below(20))};
+      case 1:
+        return {"RPOP", element_key(0)};
+      case 2:
+        return {"LTRIM", element_key(0), from, to};
+      case 3:
+        return {"LSET", element_key(0), from, value()};
+      case 4:
+        return {"LINDEX", element_key(0), from};
+      case 5:
+        return {"LRANGE", element_key(0), from, to};
+      case 6:
+        return {"LMOVE", element_key(0), element_key(0), one_of({"LEFT", "RIGHT"}),
+                one_of({"LEFT", "RIGHT"})};
+      case 7:
+        return {"SREM", element_key(2), member(), member(), member()};
+      case 8:
+        return {"SISMEMBER", element_key(2), member()};
+      case 9:
+        return {"SMOVE", element_key(2), element_key(2), member()};
+      case 10:
+        return {"SINTERCARD", "2", element_key(2), element_key(2)};
+      case 11:
+        return {"HDEL", element_key(3), member(), member(), member()};
+      case 12:
+        return {"HGET", element_key(3), member()};
+      case 13:
+        return {"HSETNX", element_key(3), member(), value()};
+      case 14:
+        return {"ZREM", element_key(4), member(), member()};
+      case 15:
+        return {"ZSCORE", element_key(4), member()};
+      case 16:
+        return {"ZRANK", element_key(4), member()};
+      case 17:
+        return {"ZRANGE", element_key(4), from, to, "WITHSCORES"};
+      case 18:
+        return {"ZREMRANGEBYRANK", element_key(4), from, from};
+      case 19:
+        return {"ZINCRBY", element_key(4), "3", member()};
+      case 20:
+        return {"ZPOPMIN", element_key(4), std::to_string(1 + random_.below(5))};
+      default:
+        return {one_of({"LLEN", "SCARD", "HLEN", "ZCARD"}), key()};
+    }
+  }
+  /// Mostly one of the type's own.
+  const std::string& element_key(std::size_t kind) {
+    if (random_.chance_percent(10)) return key();
+    const std::size_t own = std::max<std::size_t>(kind, 1) - 1;
+    return keys_[own + 4 * random_.below((keys_.size() - own + 3) / 4)];
+  }
+  std::string member() { return "m" + std::to_string(random_.below(400)); }
+
   Words flush() {
     switch (random_.below(5)) {
       case 0:

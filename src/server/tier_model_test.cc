@@ -28,9 +28,11 @@
 #include <set>
 
 #include "base/number.h"
+#include "command/generic_commands.h"
 #include "keyspace/access.h"
 #include "keyspace/evictor.h"
 #include "keyspace/fake_store_test.h"
+#include "keyspace/image.h"
 #include "keyspace/warmer.h"
 #include "server/random_commands_test.h"
 #include "server/sim_server_test.h"
@@ -68,9 +70,51 @@ using Contents = std::map<std::pair<std::uint32_t, std::string>, Held>;
   if (held.expiry) *out << " until " << *held.expiry;
 }
 
-Held held_in(const keyspace::Record& record) {
+/// Reads pages of objects that no table has.
+class StoredPages final : public value::PageSource {
+ public:
+  explicit StoredPages(keyspace::Keyspace& keyspace) : keyspace_(keyspace) {}
+  void load(value::Object& object, const value::MissingPage& missing) override {
+    std::string key;
+    std::string page;
+    store::encode_page_key(object.generation(), keyspace::packed_id(object.id()), missing.id, &key);
+    const auto found = keyspace_.store()->get(key, store::Reach::kDisk, &page);
+    ASSERT_TRUE(found.ok() && found.value() == store::Presence::kFound);
+    const auto installed =
+        object.tree_of(missing.id).install(missing, SharedBytes::copy_of(page), 1);
+    ASSERT_TRUE(installed.ok() && installed.value());
+  }
+  value::ObjectId next_id() override { return {}; }
+
+ private:
+  keyspace::Keyspace& keyspace_;
+};
+
+/// The elements, those without an order sorted.
+std::string text_of_elements(const keyspace::Record& record, const value::ObjectUse& use) {
+  std::vector<std::string> elements;
+  const value::ObjectHandle handle(record.object(), use);
+  for (value::ElementCursor c = handle.at(0); !c.is_at_end(); c.next()) {
+    elements.emplace_back(c.entry());
+    if (record.type() == keyspace::Type::kSortedSet) elements.back() += std::to_string(c.score());
+  }
+  if (record.type() == keyspace::Type::kSet || record.type() == keyspace::Type::kHash) {
+    std::ranges::sort(elements);
+  }
+  std::string text;
+  for (const std::string& element : elements) text += std::to_string(element.size()) + element;
+  return text;
+}
+
+Held held_in(const keyspace::Record& record, const value::ObjectUse& use) {
   keyspace::IntegerText scratch;
   Held held;
+  if (record.encoding() == keyspace::Encoding::kObject) {
+    held.text = text_of_elements(record, use);
+    held.encoding = command::encoding_name(record);
+    if (record.has_expiry()) held.expiry = record.expiry().count;
+    return held;
+  }
   held.text = keyspace::text_of(record.string(), scratch);
   held.encoding = record.encoding() == keyspace::Encoding::kInteger ? "int"
                   : record.is_raw()                                 ? "raw"
@@ -79,8 +123,19 @@ Held held_in(const keyspace::Record& record) {
   return held;
 }
 
-Held held_in(const store::StoredRecord& record) {
+Held held_in(keyspace::Keyspace& keyspace, std::uint32_t db, const keyspace::Key& key,
+             Bytes stored) {
+  const store::StoredRecord record = store::decode_record(stored).value();
   Held held;
+  if (record.encoding >= 2) {
+    StoredPages pages(keyspace);
+    const value::ObjectUse use{.source = &pages, .edit = {}};
+    keyspace::Record* made = keyspace::record_of(key, stored, 1).value();
+    made->object().set_generation(keyspace.generation(db));
+    held = held_in(*made, use);
+    keyspace::Record::destroy(made);
+    return held;
+  }
   held.text = record.encoding == 1 ? std::to_string(record.integer) : std::string(record.value);
   held.encoding = record.encoding == 1 ? "int" : record.is_raw ? "raw" : "text";
   if (record.expiry) held.expiry = record.expiry->count;
@@ -90,10 +145,12 @@ Held held_in(const store::StoredRecord& record) {
 /// Of both tiers. Nothing if the store cannot be read now.
 std::optional<Contents> contents_of(keyspace::Keyspace& keyspace) {
   Contents contents;
+  keyspace::Access access(keyspace);
   for (std::uint32_t db = 0; db < keyspace.database_count(); ++db) {
     for (keyspace::Shard& shard : keyspace.shards()) {
       shard.tables[db]->for_each([&](const keyspace::Record* record) {
-        contents.emplace(std::pair(db, std::string(record->key())), held_in(*record));
+        contents.emplace(std::pair(db, std::string(record->key())),
+                         held_in(*record, access.reading()));
       });
     }
     if (keyspace.store() == nullptr) continue;
@@ -105,7 +162,7 @@ std::optional<Contents> contents_of(keyspace::Keyspace& keyspace) {
       const keyspace::Key at = keyspace::make_key(decoded_key.value().key, keyspace.hash_seed());
       EXPECT_EQ(at.slot, decoded_key.value().place.slot);
       if (keyspace.shard_of(at.slot).tables[db]->find_slot(at) == nullptr) {
-        contents.emplace(std::pair(db, std::string(at.bytes)), held_in(decoded.value()));
+        contents.emplace(std::pair(db, std::string(at.bytes)), held_in(keyspace, db, at, value));
       }
       return true;
     });
@@ -1126,6 +1183,12 @@ class Life {
   }
   void verify_store() {
     keyspace::Keyspace& keyspace = server_->keyspace();
+    std::map<std::string, std::string> found;
+    const Status status = server_->store().scan("\x01", "\x03", [&](Bytes key, Bytes value) {
+      found.emplace(key, value);
+      return true;
+    });
+    EXPECT_TRUE(status.ok());
     std::map<std::string, std::string> expected;
     const auto contents = contents_of(model_->keyspace());
     for (const auto& [at, held] : *contents) {
@@ -1134,6 +1197,10 @@ class Life {
       std::string stored_key;
       store::encode_record_key({generation, key.slot, keyspace::scan_position(key.hash)}, key.bytes,
                                &stored_key);
+      if (!is_of_strings(held)) {
+        expect_object(at.first, key, held, found, stored_key, &expected);
+        continue;
+      }
       store::StoredRecord record;
       record.is_raw = held.encoding == "raw";
       if (held.encoding == "int") {
@@ -1148,18 +1215,31 @@ class Life {
       store::encode_expiry_key(generation, {*held.expiry}, key.slot, key.bytes, &stored_key);
       store::append_expiry_value(0, &expected[stored_key]);
     }
-    std::map<std::string, std::string> found;
-    const Status status = server_->store().scan("\x01", "\xff", [&](Bytes key, Bytes value) {
-      found.emplace(key, value);
-      return true;
-    });
-    EXPECT_TRUE(status.ok());
     EXPECT_TRUE(found == expected) << found.size() << " entries instead of " << expected.size();
     verify_marker(*contents);
     EXPECT_EQ(keyspace.dirty_bytes(), 0U);
     for (keyspace::Shard& shard : keyspace.shards()) {
       for (const auto& table : shard.tables) EXPECT_EQ(table->gone_count(), 0U);
     }
+  }
+  static bool is_of_strings(const Held& held) {
+    return held.encoding == "int" || held.encoding == "raw" || held.encoding == "text";
+  }
+  /// An object's bytes depend on its history: what is there must hold the same elements.
+  void expect_object(std::uint32_t db, const keyspace::Key& key, const Held& held,
+                     const std::map<std::string, std::string>& found, const std::string& stored_key,
+                     std::map<std::string, std::string>* expected) {
+    keyspace::Keyspace& keyspace = server_->keyspace();
+    const auto record = found.find(stored_key);
+    ASSERT_NE(record, found.end()) << "key " << key.bytes.substr(0, 30);
+    EXPECT_EQ(held_in(keyspace, db, key, record->second), held);
+    expected->insert(*record);
+    if (!held.expiry) return;
+    std::string expiry_key;
+    store::encode_expiry_key(keyspace.generation(db), {*held.expiry}, key.slot, key.bytes,
+                             &expiry_key);
+    store::append_expiry_value(store::decode_record(record->second).value().object,
+                               &(*expected)[expiry_key]);
   }
   void verify_marker(const Contents& contents) {
     const auto marker = server_->store().marker();
