@@ -33,7 +33,7 @@ Result<std::unique_ptr<Network>> Network::create(command::Services& services,
 }
 
 Result<Transports> Network::create_transports() {
-  if (options_.backend != IoBackend::kEpoll) {
+  if (options_.backend == IoBackend::kUring) {
     Result<Transports> transports = create_of(IoBackend::kUring, options_.thread_count);
     if (transports.ok()) {
       options_.backend = IoBackend::kUring;

@@ -476,6 +476,14 @@ TEST(NetworkWithoutUring, FallsBackToEpollWithOneLine) {
   forbidden.join();
 }
 
+// Decision 029.
+TEST(NetworkUnasked, IsServedByEpoll) {
+  TestServer server;
+  EXPECT_EQ(server.network->backend(), IoBackend::kEpoll);
+  EXPECT_TRUE(server.warnings.empty());
+  TestClient(server.port).expect(request({"ECHO", "1"}), "$1\r\n1\r\n");
+}
+
 TEST_P(Network, StopsInGoodOrder) {
   TestServer server(Engine::kLogged, 2, GetParam());
   TestClient writer(server.port);
