@@ -58,6 +58,10 @@ model_checker() {
     DISKDB_STORE_TEST_ROUNDS=$(pick 5 1) build/dev/store_test --gtest_brief=1
 }
 
+contention() {
+  build bench keyspace_bench log_bench && bench/contention_model.py --measure $(pick "" --short)
+}
+
 step chroot "a fresh Debian 12 with only the repository: ./run, redis-cli, ./test" tests/chroot.sh $(pick "" --run-only)
 step packages "Debian's package index, kill -9, restart, every value" tests/dataset/packages.py
 step clients "redis-py, ioredis, hiredis, redis-cli, netcat, redis-benchmark" \
@@ -81,6 +85,15 @@ step corrupt "flipped bits, torn tails, --check-log, --repair-log" tests/crash/c
 step fulldisk "a full disk: MISCONF, reads, recovery by itself" tests/crash/fulldisk.py --verbose
 step hostile "clients that misbehave: bounded memory, the others unharmed, a clear error" \
   tests/hostile/run.py --verbose $(pick "" --short)
+step memory "10 M small keys beside Redis: resident memory, bytes a key, with and without expiry" \
+  bench/memory_beside_redis.py $(pick "" --short)
+step usage "MEMORY USAGE is what the allocator handed out" tests/memory/usage.py --verbose
+step micro "parser, reply writer and allocation path, alone" bench/micro.py $(pick "" --short)
+step instructions "instructions a command, as recorded" bench/instructions.py
+step scaling "two network threads beside one" bench/scaling.py $(pick "" --short) --json "$logs/scaling.json"
+step contention "shards and log with up to 64 threads, simulated; one and two measured" contention
+step latency "no step above 5 ms: checkpoints, growth, expiry, FLUSHALL, at half of capacity" \
+  bench/latency.py $(pick "" --short)
 step replay "the log replayed after every batch of random commands" \
   tests/crash/replay_digest.py --batches "$(pick 300 20)" --deadline 1800
 step compare "CPU per operation against Redis" bench/compare --json "$logs/compare.json" --scale "$(pick 1 0.2)"
