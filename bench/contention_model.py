@@ -219,7 +219,7 @@ class Model:
 
     def figures(self):
         total = self.now * self.setup.threads
-        return {"rate": self.done / self.now * 1e9, "writing": self.writing / self.now,
+        return {"rate": self.done / self.now * 1e9, "writing": min(1.0, self.writing / self.now),
                 "waiting": self.waiting / total, "moving": self.moving / total,
                 "cut_short": self.cut_short / self.group_count, "parks": self.parks / self.done}
 
