@@ -63,6 +63,8 @@ bool find_key_indices(const KeySpec& spec, std::span<const Bytes> words,
 std::span<const Row> string_rows();
 std::span<const Row> bitmap_rows();
 std::span<const Row> hyperloglog_rows();
+std::span<const Row> hash_rows();
+std::span<const Row> set_rows();
 std::span<const Row> generic_rows();
 std::span<const Row> connection_rows();
 std::span<const Row> client_rows();  ///< CLIENT and its subcommands

@@ -32,6 +32,8 @@ struct Settings {
   Value active_expire_effort{};
   Value client_query_buffer_bytes_max{};
   Value enable_debug_command{};  ///< no, yes, local
+  Value hash_listpack_entries_max{};
+  Value hash_listpack_value_bytes_max{};
   Value hll_sparse_bytes_max{};
   Value inline_replies{};      ///< plain, resp
   Value latency_monitor_ms{};  ///< 0: off
@@ -49,6 +51,9 @@ struct Settings {
   Value proto_max_bulk_bytes{};
   Value slowlog_size_max{};
   Value slowlog_slower_than_micros{};  ///< negative: never
+  Value set_intset_entries_max{};
+  Value set_listpack_entries_max{};
+  Value set_listpack_value_bytes_max{};
   Value tcp_keepalive_seconds{};
   Value tcp_nodelay{};
   Value timeout_seconds{};  ///< 0: idle connections stay

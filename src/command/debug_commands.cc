@@ -34,10 +34,16 @@ Outcome debug_digest_value(CommandContext& cx, Arguments args) {
   for (const Bytes word : args.rest()) {
     const keyspace::Record* record = cx.keyspace.peek_expired(cx.session.db, cx.keyspace.key(word));
     const keyspace::Digest digest =
-        record == nullptr ? keyspace::Digest{} : keyspace::digest_of_value(*record);
+        record == nullptr ? keyspace::Digest{} : keyspace::digest_of_value(cx.keyspace, *record);
     cx.reply.simple(keyspace::digest_text(digest));
   }
   return Outcome::done();
+}
+
+/// About what a dump of the value would take.
+std::size_t serialized_bytes(const keyspace::Record& record) {
+  return record.type() == keyspace::Type::kString ? record.string_length()
+                                                  : record.object().bytes();
 }
 
 Outcome debug_object(CommandContext& cx, Arguments args) {
@@ -47,7 +53,7 @@ Outcome debug_object(CommandContext& cx, Arguments args) {
   const std::int64_t idle_seconds = (cx.now().count / 1000 - record->accessed_at()) & 0xFFFFFF;
   cx.reply.simple(fmt::format(
       "Value at:{} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
-      fmt::ptr(record), encoding_name(*record), record->string_length(), record->accessed_at(),
+      fmt::ptr(record), encoding_name(*record), serialized_bytes(*record), record->accessed_at(),
       idle_seconds));
   return Outcome::done();
 }

@@ -34,7 +34,8 @@ Bytes encoding_name(const keyspace::Record& record) {
       if (is_large) return "hashtable";
       return types::has_trait(object, types::Trait::kIntegers) ? "intset" : "listpack";
     case value::Layout::kPairs:
-      return is_large ? "hashtable" : "listpack";
+      if (is_large) return "hashtable";
+      return types::has_trait(object, types::Trait::kFieldExpiry) ? "listpackex" : "listpack";
     case value::Layout::kScores:
       break;
   }

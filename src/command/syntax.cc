@@ -45,6 +45,8 @@ constexpr GroupName kGroupNames[] = {
     {"async_sync", "flush-type"},
     {"byte_bit", "unit"},
     {"client-id_*", "new-format"},
+    {"count_withscores", "options"},
+    {"count_withvalues", "options"},
     {"encoding_offset", "get-block"},
     {"encoding_offset_increment", "incrby-block"},
     {"encoding_offset_value", "set-block"},

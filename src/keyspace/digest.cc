@@ -2,9 +2,13 @@
 
 #include <openssl/sha.h>
 
-#include "base/assert.h"
+#include <memory>
+
+#include "base/number.h"
 #include "keyspace/image.h"
 #include "store/format.h"
+#include "value/dated_value.h"
+#include "value/object.h"
 
 namespace diskdb::keyspace {
 namespace {
@@ -39,19 +43,67 @@ void mix_number(Digest& digest, std::uint32_t number) {
   mix(digest, {big_endian, sizeof(big_endian)});
 }
 
-void mix_value(Digest& digest, const Record& record) {
-  ASSERT(record.type() == Type::kString);
+/// A field with its value, or a member with its score.
+void mix_pair(Digest& all, Bytes name, Bytes value, bool has_expiry = false) {
+  Digest digest{};
+  mix(digest, name);
+  mix(digest, value);
+  if (has_expiry) add(digest, "!!hexpire!!");
+  add(all, bytes_of(digest));
+}
+
+void mix_field(Digest& digest, const value::Object& hash, const value::PairView& field) {
+  if ((hash.traits() & value::kFieldExpiryTrait) == 0) {
+    return mix_pair(digest, field.key, field.value);
+  }
+  const value::DatedValue dated = value::split_dated(field.value);
+  mix_pair(digest, field.key, dated.value, dated.expiry.count != 0);
+}
+
+void mix_elements(const Access& access, Digest& digest, value::Object& object) {
+  const value::ObjectHandle elements(object, access.reading());
+  for (value::ElementCursor c = elements.at(0); !c.is_at_end(); c.next()) {
+    switch (object.layout()) {
+      case value::Layout::kSequence:
+        mix(digest, c.entry());
+        break;
+      case value::Layout::kMembers:
+        add(digest, c.entry());
+        break;
+      case value::Layout::kPairs:
+        mix_field(digest, object, c.pair());
+        break;
+      case value::Layout::kScores:
+        mix_pair(digest, c.entry(), format_double(c.score()));
+        break;
+    }
+  }
+}
+
+void mix_value(const Access& access, Digest& digest, const Record& record) {
   mix_number(digest, static_cast<std::uint32_t>(record.type()));
-  IntegerText scratch;
-  mix(digest, text_of(record.string(), scratch));
+  if (record.encoding() == Encoding::kObject) {
+    mix_elements(access, digest, record.object());
+  } else {
+    IntegerText scratch;
+    mix(digest, text_of(record.string(), scratch));
+  }
   if (record.has_expiry()) add(digest, "!!expire!!");
 }
 
-void add_key(Digest& all, const Record& record) {
+void add_key(const Access& access, Digest& all, const Record& record) {
   Digest digest{};
   mix(digest, record.key());
-  mix_value(digest, record);
+  mix_value(access, digest, record);
   add(all, bytes_of(digest));
+}
+
+/// A large object that lives in no table: its pages are read from the store and count nowhere.
+void adopt_stray(value::Object& object, std::uint64_t generation) {
+  auto nowhere = std::make_shared<value::PageTotals>();
+  nowhere->is_detached = true;
+  object.set_totals(std::move(nowhere));
+  object.set_generation(generation);
 }
 
 /// Adds the keys of the database that are in the store only.
@@ -65,7 +117,10 @@ Status add_cold(Access& access, std::uint32_t db, Digest& all) {
     const Table& table = access.table(keyspace.shard_of(key.slot), db);
     if (table.find_slot(key) != nullptr) return {};
     TRY_LET(Record * record, record_of(key, encoded_record, keyspace.ingested_epoch()));
-    add_key(all, *record);
+    if (record->encoding() == Encoding::kObject && !record->object().is_small()) {
+      adopt_stray(record->object(), keyspace.generation(db));
+    }
+    add_key(access, all, *record);
     Record::destroy(record);
     return {};
   };
@@ -78,9 +133,9 @@ Status add_cold(Access& access, std::uint32_t db, Digest& all) {
 
 }  // namespace
 
-Digest digest_of_value(const Record& record) {
+Digest digest_of_value(const Access& access, const Record& record) {
   Digest digest{};
-  mix_value(digest, record);
+  mix_value(access, digest, record);
   return digest;
 }
 
@@ -92,7 +147,7 @@ Result<Digest> digest_of_all(Access& access) {
     bool has_cold = false;
     for (Shard& shard : access.keyspace().shards()) {
       const Table& table = access.table(shard, db);
-      table.for_each([&](const Record* record) { add_key(all, *record); });
+      table.for_each([&](const Record* record) { add_key(access, all, *record); });
       has_cold = has_cold || table.cold_count() != 0;
     }
     if (has_cold) TRY(add_cold(access, db, all));

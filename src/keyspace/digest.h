@@ -15,8 +15,9 @@ namespace diskdb::keyspace {
 
 using Digest = std::array<unsigned char, 20>;
 
-/// Of a value, its type and whether it has an expiry (not when it expires).
-Digest digest_of_value(const Record& record);
+/// Of a value, its type and whether it has an expiry (not when it expires). `access` reads what of
+/// it is cold.
+Digest digest_of_value(const Access& access, const Record& record);
 
 /// Of all databases, cold keys too, which stay in the store only. What has expired and is still
 /// there counts, as in Redis. Requires: `access` holds all shards. Errors: the store's, kCorrupt.

@@ -36,7 +36,7 @@ class DigestTest : public testing::Test {
     access_.begin(0, {1000});
     access_.hold_all();
     const std::string text =
-        digest_text(digest_of_value(*access_.peek_expired(0, access_.key(name))));
+        digest_text(digest_of_value(access_, *access_.peek_expired(0, access_.key(name))));
     access_.release();
     return text;
   }

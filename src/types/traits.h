@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "value/dated_value.h"
 #include "value/object.h"
 
 namespace diskdb::types {
@@ -18,8 +19,8 @@ enum class Trait : std::uint8_t {
   kShowsLarge = 1U << 0U,
   /// Of a set: all members spell integers, and a small one keeps them sorted ("intset").
   kIntegers = 1U << 1U,
-  /// Of a hash: each value has an expiry before it (types/hash.h).
-  kFieldExpiry = 1U << 2U,
+  /// Of a hash: each value has an expiry before it (value/dated_value.h).
+  kFieldExpiry = value::kFieldExpiryTrait,
 };
 
 inline bool has_trait(const value::Object& object, Trait trait) {

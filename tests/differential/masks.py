@@ -47,6 +47,19 @@ def _same_elements(ours, theirs):
     return ours[:1] == theirs[:1] and a == b
 
 
+def _same_pairs(ours, theirs):
+    """The same map, in any order; RESP2 has it as a flat list."""
+    a, b = decode(ours), decode(theirs)
+    if isinstance(a, list) and isinstance(b, list):
+        a, b = (sorted(zip(x[::2], x[1::2])) for x in (a, b))
+    return ours[:1] == theirs[:1] and a == b
+
+
+def _same_count(ours, theirs):
+    """As many elements, or both one, or both none."""
+    return _same_null(ours, theirs) and (ours[:1] not in b"*~" or len(decode(ours)) == len(decode(theirs)))
+
+
 def _same_cursor_reply(ours, theirs):
     """Errors to the letter; pages of a scan are not compared (the runner compares whole iterations)."""
     return _kind(ours, theirs)
@@ -100,6 +113,18 @@ MASKS = [
     Mask(("BITCOUNT",), _newer_checks_first, "8.10 wins over 7.0 (newer.txt)"),
     Mask(("BITPOS",), _newer_checks_first, "8.10 wins over 7.0 (newer.txt)"),
     Mask(("RANDOMKEY",), _same_null, "chance"),
+    Mask(("HGETALL",), _same_pairs, "the order of a large hash belongs to the server's table"),
+    Mask(("HKEYS",), _same_elements, "the order of a large hash belongs to the server's table"),
+    Mask(("HVALS",), _same_elements, "the order of a large hash belongs to the server's table"),
+    Mask(("HRANDFIELD",), _same_count, "chance"),
+    Mask(("HSCAN",), _same_cursor_reply, "cursors and order of a large hash belong to the server's table"),
+    Mask(("SMEMBERS",), _same_elements, "the order of a set belongs to the server's table"),
+    Mask(("SINTER",), _same_elements, "the order of a set belongs to the server's table"),
+    Mask(("SUNION",), _same_elements, "the order of a set belongs to the server's table"),
+    Mask(("SDIFF",), _same_elements, "the order of a set belongs to the server's table"),
+    Mask(("SPOP",), _same_elements, "those that take all, in any order; chance is not compared"),
+    Mask(("SRANDMEMBER",), _same_count, "chance"),
+    Mask(("SSCAN",), _same_cursor_reply, "cursors and order of a set belong to the server's table"),
     Mask(("KEYS",), _same_elements, "the order of keys belongs to the server's table"),
     Mask(("SCAN",), _same_cursor_reply, "cursors and order belong to the server's table"),
     Mask(("OBJECT", "IDLETIME"), _near(SECONDS_APART), "two clocks"),

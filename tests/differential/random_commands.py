@@ -13,7 +13,9 @@ COUNTER_KEYS = [b"n0", b"n1", b"n2"]
 # elements, and PFDEBUG reads past the end; DiskDB refuses such a PFADD as a whole.
 HLL_KEYS = [b"h0", b"h1", b"h2"]
 NOT_HLL_KEY = b"nohll"
-ALL_KEYS = KEYS + LARGE_KEYS + COUNTER_KEYS + HLL_KEYS + [NOT_HLL_KEY]
+HASH_KEYS = [b"hash0", b"hash1", b"hash2", b"{tag}hash"]
+SET_KEYS = [b"set0", b"set1", b"set2", b"{tag}set", b"ints"]
+ALL_KEYS = KEYS + LARGE_KEYS + COUNTER_KEYS + HLL_KEYS + [NOT_HLL_KEY] + HASH_KEYS + SET_KEYS
 DATABASES = 4
 
 INT_EDGES = [b"0", b"1", b"-1", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808",
@@ -59,7 +61,54 @@ class Generator:
 
     def whole_key(self):
         """For commands that keep, drop or copy a value as it is."""
+        if self.chance(0.1):
+            return self.pick(HASH_KEYS + SET_KEYS)
         return self.pick(HLL_KEYS) if self.chance(0.03) else self.any_key()
+
+    def hash_key(self):
+        return self.pick(HASH_KEYS) if self.chance(0.96) else self.key()
+
+    def field(self):
+        """Few enough to meet, now and then one of many."""
+        if self.chance(0.9):
+            return b"f%d" % self.random.randrange(30)
+        return self.value() if self.chance(0.7) else b"f%d" % self.random.randrange(3000)
+
+    def fields(self, most=4):
+        return [self.field() for _ in range(self.random.randint(1, most))]
+
+    def hset(self, name):
+        count = self.random.randint(1, 5) if self.chance(0.97) else self.random.randint(100, 700)
+        words = [name, self.hash_key()]
+        for i in range(count):
+            words += [self.field() if count < 10 else b"f%d" % self.random.randrange(3000), self.value()]
+        return words
+
+    def set_key(self):
+        return self.pick(SET_KEYS) if self.chance(0.96) else self.key()
+
+    def member(self):
+        if self.chance(0.6):
+            return b"%d" % self.random.randint(-20, 40)
+        return b"m%d" % self.random.randrange(30) if self.chance(0.6) else self.value()
+
+    def members(self, most=6):
+        return [self.member() for _ in range(self.random.randint(1, most))]
+
+    def sadd(self):
+        if self.chance(0.97):
+            return [b"SADD", self.set_key()] + self.members()
+        prefix = self.pick([b"", b"m"])
+        return [b"SADD", self.set_key()] + [prefix + b"%d" % self.random.randrange(2000)
+                                            for _ in range(self.random.randint(100, 500))]
+
+    def set_keys(self, most=4):
+        return [self.set_key() for _ in range(self.random.randint(1, most))]
+
+    def sintercard(self):
+        keys = self.set_keys()
+        count = self.pick([b"0", b"-1", b"abc", b"99"]) if self.chance(0.05) else b"%d" % len(keys)
+        return [b"SINTERCARD", count] + keys + self.options((b"LIMIT", self.integer), most=1)
 
     def hll_key(self):
         return self.pick(HLL_KEYS) if self.chance(0.95) else NOT_HLL_KEY
@@ -230,6 +279,33 @@ MAKERS = {
     "PFCOUNT": (4, lambda g: [b"PFCOUNT"] + g.pfkeys()),
     "PFMERGE": (3, lambda g: [b"PFMERGE"] + g.pfkeys()),
     "PFDEBUG": (1, lambda g: [b"PFDEBUG", g.pick([b"ENCODING", b"DECODE", b"TODENSE"]), g.pick(HLL_KEYS)]),
+    "HSET": (8, lambda g: g.hset(b"HSET")),
+    "HMSET": (2, lambda g: g.hset(b"HMSET")),
+    "HSETNX": (3, lambda g: [b"HSETNX", g.hash_key(), g.field(), g.value()]),
+    "HGET": (5, lambda g: [g.pick([b"HGET", b"HSTRLEN", b"HEXISTS"]), g.hash_key(), g.field()]),
+    "HMGET": (2, lambda g: [b"HMGET", g.hash_key()] + g.fields()),
+    "HGETALL": (3, lambda g: [g.pick([b"HGETALL", b"HKEYS", b"HVALS", b"HLEN"]), g.hash_key()]),
+    "HDEL": (5, lambda g: [b"HDEL", g.hash_key()] + g.fields(30)),
+    "HINCRBY": (3, lambda g: [b"HINCRBY", g.hash_key(), g.field(), g.integer()]),
+    "HINCRBYFLOAT": (3, lambda g: [b"HINCRBYFLOAT", g.hash_key(), g.field(), g.float_text()]),
+    "HRANDFIELD": (2, lambda g: [b"HRANDFIELD", g.hash_key()] + g.pick(
+        [[], [b"5"], [b"-5"], [b"0"], [b"x"], [b"7", b"WITHVALUES"]])),
+    "HSCAN": (1, lambda g: [b"HSCAN", g.hash_key(), g.pick([b"0", b"0", b"abc"])] + g.options(
+        (b"MATCH", b"f*"), (b"COUNT", g.integer), most=2)),
+    "SADD": (8, lambda g: g.sadd()),
+    "SREM": (5, lambda g: [b"SREM", g.set_key()] + g.members(30)),
+    "SISMEMBER": (3, lambda g: [b"SISMEMBER", g.set_key(), g.member()]),
+    "SMISMEMBER": (2, lambda g: [b"SMISMEMBER", g.set_key()] + g.members()),
+    "SMEMBERS": (3, lambda g: [g.pick([b"SMEMBERS", b"SCARD"]), g.set_key()]),
+    "SMOVE": (3, lambda g: [b"SMOVE", g.set_key(), g.set_key(), g.member()]),
+    "SINTER": (4, lambda g: [g.pick([b"SINTER", b"SUNION", b"SDIFF"])] + g.set_keys()),
+    "SINTERSTORE": (3, lambda g: [g.pick([b"SINTERSTORE", b"SUNIONSTORE", b"SDIFFSTORE"])] + g.set_keys(5)),
+    "SINTERCARD": (2, lambda g: g.sintercard()),
+    "SRANDMEMBER": (2, lambda g: [b"SRANDMEMBER", g.set_key()] + g.pick([[], [b"5"], [b"-5"], [b"0"], [b"x"]])),
+    "SPOP": (0.3, lambda g: [b"SPOP", g.set_key(), b"100000"]),  # all of them: whose turn it is, chance says
+    "SSCAN": (1, lambda g: [b"SSCAN", g.set_key(), g.pick([b"0", b"0", b"abc"])] + g.options(
+        (b"MATCH", b"m*"), (b"COUNT", g.integer), most=2)),
+    "ENCODING": (3, lambda g: [b"OBJECT", b"ENCODING", g.pick(HASH_KEYS + SET_KEYS)]),
     "DEL": (5, lambda g: [g.pick([b"DEL", b"UNLINK"])] + g.keys()),
     "EXISTS": (3, lambda g: [g.pick([b"EXISTS", b"TOUCH"])] + g.keys()),
     "TYPE": (2, lambda g: [b"TYPE", g.whole_key()]),

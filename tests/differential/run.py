@@ -184,7 +184,7 @@ def run_random(ours, theirs, seed, arguments, report):
     for side in (ours, theirs):
         side.fresh()
     # An encoding may be chosen anew by the replay, as it may by Redis's own.
-    generator = Generator(seed, without=["OBJECT"] if arguments.kill else [])
+    generator = Generator(seed, without=["OBJECT", "ENCODING"] if arguments.kill else [])
     done = []
     try:
         while len(done) < count:
@@ -272,7 +272,9 @@ def main():
     arguments = parse_arguments()
     servers.set_deadline(arguments.deadline)
     report = Report(arguments.verbose)
-    ours, theirs = Side(servers.diskdb(arguments.binary)), Side(servers.redis())
+    # 7.0 has no listpack of members: without it the encodings of sets are the same.
+    sets_as_in_7_0 = () if arguments.binary == "redis" else ("--set-max-listpack-entries", "0")
+    ours, theirs = Side(servers.diskdb(arguments.binary, None, *sets_as_in_7_0)), Side(servers.redis())
     for side in (ours, theirs):
         side.server.start()
     if arguments.only in (None, "cases"):
