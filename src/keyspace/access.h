@@ -211,8 +211,8 @@ class Access {
   void set_expiry(const Key& key, Millis when);
   /// False if the key does not exist or has no expiry.
   bool clear_expiry(const Key& key);
-  /// The key was last used so many seconds ago, or this often, from now on. Not logged. Requires: it
-  /// exists.
+  /// From now on the key was last used so many seconds ago, or is used this often. Not logged.
+  /// Requires: it exists.
   void set_usage(const Key& key, std::optional<std::int64_t> idle_seconds,
                  std::optional<std::uint8_t> frequency);
   /// The value of `from`, with its expiry, moves to `to`, replacing what was there.
