@@ -87,6 +87,7 @@ step hostile "clients that misbehave: bounded memory, the others unharmed, a cle
   tests/hostile/run.py --verbose $(pick "" --short)
 step memory "10 M small keys beside Redis: resident memory, bytes a key, with and without expiry" \
   bench/memory_beside_redis.py $(pick "" --short)
+step usage "MEMORY USAGE is what the allocator handed out" tests/memory/usage.py --verbose
 step micro "parser, reply writer and allocation path, alone" bench/micro.py $(pick "" --short)
 step instructions "instructions a command, as recorded" bench/instructions.py
 step scaling "two network threads beside one" bench/scaling.py $(pick "" --short) --json "$logs/scaling.json"

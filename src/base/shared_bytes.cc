@@ -5,15 +5,17 @@
 #include <new>
 
 #include "base/assert.h"
+#include "base/size_class.h"
 
 namespace diskdb {
 
 SharedBytes SharedBytes::allocate(std::size_t size, std::size_t capacity) {
   ASSERT(size <= capacity);
-  void* memory = std::malloc(sizeof(Block) + capacity);
+  const std::size_t total = size_class(sizeof(Block) + capacity);
+  void* memory = std::malloc(total);
   ASSERT(memory != nullptr);
   SharedBytes bytes;
-  bytes.block_ = new (memory) Block{.holders = 1, .size = size, .capacity = capacity};
+  bytes.block_ = new (memory) Block{.holders = 1, .size = size, .capacity = total - sizeof(Block)};
   return bytes;
 }
 

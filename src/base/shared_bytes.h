@@ -19,7 +19,8 @@ namespace diskdb {
 class SharedBytes {
  public:
   SharedBytes() = default;
-  /// `size` bytes, undefined, with room for at least `capacity`.
+  /// `size` bytes, undefined, with room for at least `capacity`: as much as the allocator hands
+  /// out.
   static SharedBytes allocate(std::size_t size, std::size_t capacity);
   static SharedBytes copy_of(Bytes bytes);
 

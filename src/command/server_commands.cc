@@ -151,8 +151,6 @@ Outcome shutdown(CommandContext& cx, Arguments args) {
 
 // ---- MEMORY.
 
-constexpr std::size_t kBucketBytes = 64;  // keyspace/table.h: a bucket is one cache line
-
 /// MEMORY USAGE key [SAMPLES count]: the key's record, whose cost is known to the byte, and its
 /// share of the table. Nothing is estimated, so there is nothing to sample.
 Outcome memory_usage(CommandContext& cx, Arguments args) {
@@ -169,7 +167,7 @@ Outcome memory_usage(CommandContext& cx, Arguments args) {
   }
   keyspace::Shard& shard = cx.services.keyspace.shard_of(cx.key().slot);
   const keyspace::Table& table = cx.keyspace.table(shard, cx.session.db);
-  const std::size_t share = table.bucket_count() * kBucketBytes / table.count();
+  const std::size_t share = table.index_bytes() / (table.count() + table.gone_count());
   cx.reply.integer(static_cast<std::int64_t>(record->allocated_bytes() + share));
   return Outcome::done();
 }

@@ -1,13 +1,13 @@
 #include "keyspace/record.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <new>
 
 #include "base/assert.h"
 #include "base/number.h"
+#include "base/size_class.h"
 
 namespace diskdb::keyspace {
 namespace {
@@ -15,13 +15,6 @@ namespace {
 constexpr std::size_t kWordBytes = sizeof(std::uintptr_t);
 constexpr std::size_t kGrowthBytesMax = 1024 * 1024;
 constexpr std::int64_t kNoExpiry = INT64_MIN;
-
-/// The allocator's size class for `bytes`: what it would hand out anyway is capacity.
-std::size_t size_class(std::size_t bytes) {
-  if (bytes <= 128) return (bytes + 15) & ~std::size_t{15};
-  const std::size_t spacing = std::bit_floor(bytes - 1) / 4;
-  return (bytes + spacing - 1) / spacing * spacing;
-}
 
 Bytes view_of_word(std::uintptr_t word) {
   SharedBytes bytes = SharedBytes::from_word(word);

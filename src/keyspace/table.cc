@@ -415,7 +415,11 @@ const std::shared_ptr<value::PageTotals>& Table::page_totals() {
 }
 
 std::size_t Table::allocated_bytes() const {
-  return record_bytes_ + handed_over_bytes_ + segments_.size() * sizeof(Segment) +
+  return record_bytes_ + handed_over_bytes_ + index_bytes();
+}
+
+std::size_t Table::index_bytes() const {
+  return segments_.capacity() * sizeof segments_[0] + segments_.size() * sizeof(Segment) +
          overflow_count_ * sizeof(Bucket);
 }
 

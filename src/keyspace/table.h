@@ -168,6 +168,8 @@ class Table {
   Millis earliest_expiry() const { return earliest_expiry_; }
   /// All that this table and its records cost; pages of large objects are page_totals().
   std::size_t allocated_bytes() const;
+  /// Of the former, what finds the records: buckets, and the list of them.
+  std::size_t index_bytes() const;
   /// Made when it is first asked for.
   const std::shared_ptr<value::PageTotals>& page_totals();
   value::PageTotals pages() const { return pages_ == nullptr ? value::PageTotals{} : *pages_; }

@@ -1,10 +1,10 @@
 #include "value/page_frames.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "base/reached.h"
+#include "base/size_class.h"
 
 namespace diskdb::value {
 namespace {
@@ -14,12 +14,7 @@ constexpr std::size_t kBlockHeaderBytes = 24;
 
 }  // namespace
 
-std::size_t page_block_bytes(std::size_t size) {
-  const std::size_t bytes = size + kBlockHeaderBytes;
-  if (bytes <= 128) return (bytes + 15) & ~std::size_t{15};
-  const std::size_t step = std::bit_floor(bytes - 1) / 4;
-  return (bytes + step - 1) & ~(step - 1);
-}
+std::size_t page_block_bytes(std::size_t size) { return size_class(size + kBlockHeaderBytes); }
 
 SharedBytes PageFrames::new_page(std::size_t size, std::size_t room) {
   return SharedBytes::allocate(size, page_block_bytes(room) - kBlockHeaderBytes);
