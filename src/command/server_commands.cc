@@ -168,7 +168,10 @@ Outcome memory_usage(CommandContext& cx, Arguments args) {
   keyspace::Shard& shard = cx.services.keyspace.shard_of(cx.key().slot);
   const keyspace::Table& table = cx.keyspace.table(shard, cx.session.db);
   const std::size_t share = table.index_bytes() / (table.count() + table.gone_count());
-  cx.reply.integer(static_cast<std::int64_t>(record->allocated_bytes() + share));
+  const bool is_large =
+      record->encoding() == keyspace::Encoding::kObject && !record->object().is_small();
+  const std::size_t pages = is_large ? record->object().bytes() : 0;  // those in memory
+  cx.reply.integer(static_cast<std::int64_t>(record->allocated_bytes() + pages + share));
   return Outcome::done();
 }
 
