@@ -24,14 +24,20 @@ types::HashLimits limits_of(const CommandContext& cx);
 /// The hash at the request's key, for reading; nothing if there is none. Refuses WRONGTYPE.
 Answer<std::optional<types::Hash>> find_hash(CommandContext& cx);
 
-/// For writes, before anything else: refuses WRONGTYPE; erases those of the `fields`, each `stride`
-/// apart, that have expired. True if the hash exists then.
-Answer<bool> prepare(CommandContext& cx, std::span<const Bytes> fields, std::size_t stride = 1);
+/// What a write finds.
+struct Prepared {
+  bool exists = false;
+  bool logs_effects = false;  ///< whatever the row says
+};
 
-/// The hash at the request's key, open for change. Requires: prepare() was called.
+/// For writes, before anything else: refuses WRONGTYPE; erases those of the `fields`, each `stride`
+/// apart, that have expired.
+Answer<Prepared> prepare(CommandContext& cx, std::span<const Bytes> fields, std::size_t stride = 1);
+
+/// The hash at the request's key, open for change.
 class HashEdit {
  public:
-  explicit HashEdit(CommandContext& cx);
+  HashEdit(CommandContext& cx, Prepared prepared);
   types::Hash& hash() { return hash_; }
 
   /// `count` changes were made, which this command would make again.
@@ -41,6 +47,7 @@ class HashEdit {
 
  private:
   CommandContext& cx_;
+  bool logs_effects_;
   keyspace::ObjectEdit edit_;
   types::Hash hash_;
 };

@@ -33,18 +33,18 @@ Answer<std::optional<types::Hash>> find_hash(CommandContext& cx) {
                                     passed_by_now(cx));
 }
 
-Answer<bool> prepare(CommandContext& cx, std::span<const Bytes> fields, std::size_t stride) {
+Answer<Prepared> prepare(CommandContext& cx, std::span<const Bytes> fields, std::size_t stride) {
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kHash));
-  if (record == nullptr) return false;
+  if (record == nullptr) return Prepared{};
   const types::Hash hash(record->object(), cx.keyspace.reading(), passed_by_now(cx));
   if (!hash.is_dated()) [[likely]]
-    return true;
+    return Prepared{.exists = true};
   cx.keyspace.log_by_effect();
   std::vector<Bytes> effect{"HDEL", cx.key().bytes};
   for (std::size_t i = 0; i < fields.size(); i += stride) {
     if (hash.has_expired(fields[i])) effect.push_back(fields[i]);
   }
-  if (effect.size() == 2) return true;
+  if (effect.size() == 2) return Prepared{.exists = true, .logs_effects = true};
   // An edit of its own, so that a hash that has lost its last field is gone, its expiry too.
   {
     keyspace::ObjectEdit edit(cx.keyspace, cx.key(), Type::kHash);
@@ -52,19 +52,20 @@ Answer<bool> prepare(CommandContext& cx, std::span<const Bytes> fields, std::siz
     for (const Bytes field : std::span(effect).subspan(2)) expired.erase(field);
     edit.commit_as(effect);
   }
-  return cx.keyspace.find(cx.key()) != nullptr;
+  return Prepared{.exists = cx.keyspace.find(cx.key()) != nullptr, .logs_effects = true};
 }
 
-HashEdit::HashEdit(CommandContext& cx)
+HashEdit::HashEdit(CommandContext& cx, Prepared prepared)
     : cx_(cx),
+      logs_effects_(prepared.logs_effects || cx.row.logged == keyspace::Logged::kByEffect),
       edit_(cx.keyspace, cx.key(), Type::kHash),
       hash_(edit_.object(), edit_.use(), passed_by_now(cx)) {}
 
 void HashEdit::commit(std::size_t count) {
-  if (cx_.row.logged == keyspace::Logged::kVerbatim && !hash_.is_dated()) {
-    edit_.commit(count);
-  } else {
+  if (logs_effects_) {
     edit_.commit_as(cx_.words);
+  } else {
+    edit_.commit(count);
   }
 }
 

@@ -172,12 +172,12 @@ Outcome expire(CommandContext& cx, Arguments args, Unit unit, From from) {
   TRY_LET(const Millis when, instant(cx, args.next(), unit, from));
   ExpireOptions options;
   TRY(read_expire_options(cx, args, &options));
-  TRY_LET(const bool exists, prepare(cx, options.names));
-  if (!exists) {
+  TRY_LET(const Prepared prepared, prepare(cx, options.names));
+  if (!prepared.exists) {
     reply_to_all(cx, options.names.size(), kNoField);
     return Outcome::done();
   }
-  HashEdit edit(cx);
+  HashEdit edit(cx, prepared);
   const bool erases = has_passed(cx, when);
   std::vector<Bytes> changed;
   cx.reply.array(options.names.size());
@@ -364,12 +364,12 @@ Outcome hpersist(CommandContext& cx, Arguments args) {
   args.next();
   TRY(cx.keyspace.find(cx.key(), keyspace::Type::kHash));
   TRY_LET(const Names names, names_at_end(cx, args));
-  TRY_LET(const bool exists, prepare(cx, names));
-  if (!exists) {
+  TRY_LET(const Prepared prepared, prepare(cx, names));
+  if (!prepared.exists) {
     reply_to_all(cx, names.size(), kNoField);
     return Outcome::done();
   }
-  HashEdit edit(cx);
+  HashEdit edit(cx, prepared);
   std::vector<Bytes> changed;
   cx.reply.array(names.size());
   for (const Bytes name : names) {
@@ -412,7 +412,7 @@ Outcome hgetex(CommandContext& cx, Arguments args) {
   args.next();
   FieldOptions options;
   TRY(read_field_options(cx, args, false, &options));
-  TRY(prepare(cx, options.words));
+  TRY_LET(const Prepared prepared, prepare(cx, options.words));
   TRY_LET(const auto hash, find_hash(cx));
   cx.reply.array(options.words.size());
   std::vector<Bytes> found;
@@ -422,7 +422,7 @@ Outcome hgetex(CommandContext& cx, Arguments args) {
     if (field && (!options.persists || field->expiry.count != 0)) found.push_back(name);
   }
   if (found.empty() || !options.has_expiry()) return Outcome::done();
-  HashEdit edit(cx);
+  HashEdit edit(cx, prepared);
   if (options.when) {
     expire_fields(cx, edit, found, *options.when);
   } else {
@@ -439,11 +439,11 @@ Outcome hsetex(CommandContext& cx, Arguments args) {
   args.next();
   FieldOptions options;
   TRY(read_field_options(cx, args, true, &options));
-  TRY(prepare(cx, options.words, 2));
+  TRY_LET(const Prepared prepared, prepare(cx, options.words, 2));
   TRY_LET(const auto hash, find_hash(cx));
   const bool sets = may_set(hash, options);
   if (sets) {
-    HashEdit edit(cx);
+    HashEdit edit(cx, prepared);
     if (options.when && has_passed(cx, *options.when)) {
       erase_pairs(cx, edit, options);
     } else {

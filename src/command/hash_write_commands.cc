@@ -22,8 +22,8 @@ Answer<std::int64_t> set_pairs(CommandContext& cx, Arguments args) {
   args.next();
   if (args.count() % 2 != 0) return refuse_word_count(cx);
   const std::span<const Bytes> pairs = args.rest();
-  TRY(prepare(cx, pairs, 2));
-  HashEdit edit(cx);
+  TRY_LET(const Prepared prepared, prepare(cx, pairs, 2));
+  HashEdit edit(cx, prepared);
   const types::HashLimits limits = limits_of(cx);
   std::int64_t new_count = 0;
   for (std::size_t i = 0; i < pairs.size(); i += 2) {
@@ -53,8 +53,8 @@ Outcome hmset(CommandContext& cx, Arguments args) {
 Outcome hsetnx(CommandContext& cx, Arguments args) {
   args.next();
   const std::span<const Bytes> words = args.rest();
-  TRY(prepare(cx, words.first(1)));
-  HashEdit edit(cx);
+  TRY_LET(const Prepared prepared, prepare(cx, words.first(1)));
+  HashEdit edit(cx, prepared);
   const bool sets = !edit.hash().contains(words[0]);
   if (sets) {
     edit.hash().put(words[0], words[1], limits_of(cx));
@@ -68,10 +68,10 @@ Outcome hsetnx(CommandContext& cx, Arguments args) {
 Outcome hdel(CommandContext& cx, Arguments args) {
   args.next();
   const std::span<const Bytes> names = args.rest();
-  TRY_LET(const bool exists, prepare(cx, names));
+  TRY_LET(const Prepared prepared, prepare(cx, names));
   std::int64_t erased_count = 0;
-  if (exists) {
-    HashEdit edit(cx);
+  if (prepared.exists) {
+    HashEdit edit(cx, prepared);
     for (const Bytes name : names) erased_count += edit.hash().erase(name) ? 1 : 0;
     if (erased_count != 0) edit.commit(static_cast<std::size_t>(erased_count));
   }
@@ -92,13 +92,13 @@ Outcome hgetdel(CommandContext& cx, Arguments args) {
     return cx.refuse("ERR The `numfields` parameter must match the number of arguments");
   }
   const std::span<const Bytes> names = args.rest();
-  TRY_LET(const bool exists, prepare(cx, names));
+  TRY_LET(const Prepared prepared, prepare(cx, names));
   cx.reply.array(names.size());
-  if (!exists) {
+  if (!prepared.exists) {
     for (std::size_t i = 0; i < names.size(); ++i) cx.reply.null();
     return Outcome::done();
   }
-  HashEdit edit(cx);
+  HashEdit edit(cx, prepared);
   std::vector<Bytes> effect{"HDEL", cx.key().bytes};
   for (const Bytes name : names) {
     reply_value(cx.reply, edit.hash().find(name));
@@ -113,7 +113,7 @@ Outcome hincrby(CommandContext& cx, Arguments args) {
   args.next();
   const Bytes name = args.next();
   TRY_LET(const std::int64_t delta, args.next_integer());
-  TRY(prepare(cx, {&name, 1}));
+  TRY_LET(const Prepared prepared, prepare(cx, {&name, 1}));
   std::int64_t sum = 0;
   TRY_LET(const auto hash, find_hash(cx));
   if (const auto field = hash ? hash->find(name) : std::nullopt) {
@@ -123,7 +123,7 @@ Outcome hincrby(CommandContext& cx, Arguments args) {
   }
   if (__builtin_add_overflow(sum, delta, &sum)) return Refusal::kOverflow;
 
-  HashEdit edit(cx);
+  HashEdit edit(cx, prepared);
   edit.hash().put_keeping_expiry(name, format_integer(sum), limits_of(cx));
   edit.commit();
   cx.reply.integer(sum);
@@ -138,7 +138,7 @@ Outcome hincrbyfloat(CommandContext& cx, Arguments args) {
   const auto delta = parse_real(args.next());
   if (!delta) return Refusal::kNotFloat;
   if (!std::isfinite(*delta)) return cx.refuse("ERR value is NaN or Infinity");
-  TRY(prepare(cx, {&name, 1}));
+  TRY_LET(const Prepared prepared, prepare(cx, {&name, 1}));
   long double sum = 0;
   TRY_LET(const auto hash, find_hash(cx));
   if (const auto field = hash ? hash->find(name) : std::nullopt) {
@@ -150,7 +150,7 @@ Outcome hincrbyfloat(CommandContext& cx, Arguments args) {
   if (!std::isfinite(sum)) return Refusal::kNanOrInfinity;
 
   const std::string text = format_human(sum);
-  HashEdit edit(cx);
+  HashEdit edit(cx, prepared);
   edit.hash().put_keeping_expiry(name, text, limits_of(cx));
   if (edit.hash().is_dated()) {
     const Bytes effect[] = {"HSETEX", cx.key().bytes, "KEEPTTL", "FIELDS", "1", name, text};
