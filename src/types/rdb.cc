@@ -11,6 +11,8 @@
 #include "base/assert.h"
 #include "base/crc.h"
 #include "base/number.h"
+#include "types/traits.h"
+#include "value/dated_value.h"
 
 namespace diskdb::types {
 namespace {
@@ -35,11 +37,14 @@ enum : std::uint8_t {
   kSortedSetListpack = 17,
   kListQuicklist2 = 18,
   kSetListpack = 20,
+  kHashDated = 24,
+  kHashDatedListpack = 25,
 };
 
 // The version that first had what we write: binary scores came with 8.
 constexpr std::uint16_t kVersionWritten = 6;
 constexpr std::uint16_t kVersionOfBinaryScores = 8;
+constexpr std::uint16_t kVersionOfDatedHashes = 12;
 
 constexpr std::size_t kFooterBytes = 10;
 
@@ -368,6 +373,32 @@ void read_scored(Reader& reader, bool is_binary, RdbValue* value) {
   }
 }
 
+/// The earliest expiry, then each field with how much later it expires, plus one; 0: never.
+void read_dated(Reader& reader, RdbValue* value) {
+  const std::uint64_t earliest = reader.little_endian(8);
+  for (std::uint64_t left = read_count(reader); left > 0 && !reader.has_failed(); --left) {
+    const std::uint64_t later = read_length(reader).value;
+    value->expiries.push_back({later == 0 ? 0 : static_cast<std::int64_t>(earliest + later - 1)});
+    value->elements.push_back(read_string(reader));
+    value->elements.push_back(read_string(reader));
+  }
+}
+
+/// Field, value, expiry, one after the other.
+void read_dated_listpack(Reader& reader, RdbValue* value) {
+  reader.take(8);  // the earliest
+  Elements triples;
+  read_listpack(read_string(reader), reader, &triples);
+  if (triples.size() % 3 != 0) reader.fail();
+  for (std::size_t i = 0; i + 2 < triples.size(); i += 3) {
+    const auto expiry = parse_integer(triples[i + 2]);
+    if (!expiry) return reader.fail();
+    value->expiries.push_back({*expiry});
+    value->elements.push_back(std::move(triples[i]));
+    value->elements.push_back(std::move(triples[i + 1]));
+  }
+}
+
 void read_value(Reader& reader, std::uint8_t kind, RdbValue* value) {
   Elements* const elements = &value->elements;
   switch (kind) {
@@ -398,6 +429,11 @@ void read_value(Reader& reader, std::uint8_t kind, RdbValue* value) {
       if (kind == kHashZipmap) return read_zipmap(read_string(reader), reader, elements);
       if (kind == kHashZiplist) return read_ziplist(read_string(reader), reader, elements);
       return read_listpack(read_string(reader), reader, elements);
+    case kHashDated:
+    case kHashDatedListpack:
+      value->type = Type::kHash;
+      if (kind == kHashDated) return read_dated(reader, value);
+      return read_dated_listpack(reader, value);
     case kSortedSetText:
     case kSortedSetBinary:
       value->type = Type::kSortedSet;
@@ -421,6 +457,9 @@ Status check(const RdbValue& value) {
   if (value.elements.empty()) return corrupt("a value without elements");
   if (value.type == Type::kHash && value.elements.size() % 2 != 0) {
     return corrupt("a field without a value");
+  }
+  for (const Millis expiry : value.expiries) {
+    if (expiry.count < 0) return corrupt("a field's expiry that cannot be");
   }
   for (const double score : value.scores) {
     if (std::isnan(score)) return corrupt("a score that is no number");
@@ -478,11 +517,40 @@ std::uint8_t kind_of(Type type) {
   }
 }
 
+/// A hash whose values have an expiry before them.
+void append_dated_hash(const value::ObjectHandle& fields, std::string* out) {
+  std::int64_t earliest = 0;
+  for (value::ElementCursor c = fields.at(0); !c.is_at_end(); c.next()) {
+    const std::int64_t expiry = value::split_dated(c.pair().value).expiry.count;
+    if (expiry != 0 && (earliest == 0 || expiry < earliest)) earliest = expiry;
+  }
+  append_little_endian(static_cast<std::uint64_t>(earliest), 8, out);
+  append_length(fields.count(), out);
+  for (value::ElementCursor c = fields.at(0); !c.is_at_end(); c.next()) {
+    const auto dated = value::split_dated(c.pair().value);
+    const std::int64_t expiry = dated.expiry.count;
+    append_length(expiry == 0 ? 0 : static_cast<std::uint64_t>(expiry - earliest + 1), out);
+    append_string(c.pair().key, out);
+    append_string(dated.value, out);
+  }
+}
+
+void append_footer(std::uint16_t version, std::string* out) {
+  append_little_endian(version, 2, out);
+  append_little_endian(crc64(*out), 8, out);
+}
+
 }  // namespace
 
 std::string dump_value(const keyspace::Record& record, const value::ObjectUse& reading) {
   std::string out;
   const std::uint8_t kind = kind_of(record.type());
+  if (record.type() == Type::kHash && has_trait(record.object(), Trait::kFieldExpiry)) {
+    out.push_back(static_cast<char>(kHashDated));
+    append_dated_hash(value::ObjectHandle(record.object(), reading), &out);
+    append_footer(kVersionOfDatedHashes, &out);
+    return out;
+  }
   out.push_back(static_cast<char>(kind));
   if (record.type() == Type::kString) {
     keyspace::IntegerText scratch;
@@ -502,9 +570,7 @@ std::string dump_value(const keyspace::Record& record, const value::ObjectUse& r
       }
     }
   }
-  append_little_endian(kind == kSortedSetBinary ? kVersionOfBinaryScores : kVersionWritten, 2,
-                       &out);
-  append_little_endian(crc64(out), 8, &out);
+  append_footer(kind == kSortedSetBinary ? kVersionOfBinaryScores : kVersionWritten, &out);
   return out;
 }
 

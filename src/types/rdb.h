@@ -24,6 +24,7 @@ struct RdbValue {
   std::string text;                   ///< of a string
   std::vector<std::string> elements;  ///< in order; of a hash: field, value, field, value, ...
   std::vector<double> scores;         ///< of a sorted set's elements
+  std::vector<Millis> expiries;       ///< of a hash's fields, if any has one; 0: none
 };
 
 /// The newest version of RDB whose payloads are read: Redis 8's.

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/crc.h"
+#include "types/hash.h"
 
 namespace diskdb::types {
 namespace {
@@ -84,6 +85,9 @@ TEST(Rdb, ReadsHashesAndSortedSets) {
   EXPECT_EQ(hash.type, Type::kHash);
   EXPECT_EQ(hash.elements, (Elements{"f", "v"}));
   EXPECT_EQ(parsed("09 07 01 01 66 01 00 76 ff").elements, (Elements{"f", "v"})) << "zipmap";
+  const RdbValue dated = parsed("18 e8 03 00 00 00 00 00 00 02 00 01 61 01 78 06 01 62 01 79");
+  EXPECT_EQ(dated.elements, (Elements{"a", "x", "b", "y"}));
+  EXPECT_EQ(dated.expiries, (std::vector<Millis>{{0}, {1005}}));
   const RdbValue text = parsed("03 03 01 61 03 31 2e 35 01 62 fe 01 63 ff");
   EXPECT_EQ(text.scores, (std::vector<double>{1.5, HUGE_VAL, -HUGE_VAL}));
   const RdbValue binary = parsed("05 01 01 61 00 00 00 00 00 00 f8 3f");
@@ -132,6 +136,17 @@ TEST(Rdb, WhatIsDumpedIsReadBack) {
   ASSERT_TRUE(value.ok());
   EXPECT_EQ(value->elements, (Elements{std::string(300, 'b'), "a"}));
   EXPECT_EQ(value->scores, (std::vector<double>{-HUGE_VAL, 1.5}));
+
+  value::ObjectRef hash(value::Object::create(value::Layout::kPairs));
+  Hash fields(*hash, use, Millis{0});
+  fields.put("f", "v", {.fields_max = 10, .word_bytes_max = 10}, Millis{5000});
+  fields.put("g", "w", {.fields_max = 10, .word_bytes_max = 10});
+  record = keyspace::Record::create_object(key, Type::kHash, hash);
+  auto dated = parse_dump(dump_value(*record, use));
+  keyspace::Record::destroy(record);
+  ASSERT_TRUE(dated.ok());
+  EXPECT_EQ(dated->elements, (Elements{"f", "v", "g", "w"}));
+  EXPECT_EQ(dated->expiries, (std::vector<Millis>{{5000}, {0}}));
 
   record = keyspace::Record::create_integer(key, -7);
   auto number = parse_dump(dump_value(*record, use));
