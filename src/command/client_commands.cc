@@ -266,14 +266,24 @@ Outcome client_unpause(CommandContext& cx, Arguments) {
 /// CLIENT UNBLOCK client-id [TIMEOUT | ERROR]
 Outcome client_unblock(CommandContext& cx, Arguments args) {
   const Bytes id_text = args.next();
+  Blocked::State how = Blocked::State::kTimedOut;
   if (!args.is_empty()) {
     if (args.count() > 1) return Refusal::kSyntax;
-    if (!args.next_is("TIMEOUT") && !args.next_is("ERROR")) {
+    if (args.next_is("ERROR")) {
+      how = Blocked::State::kUnblocked;
+    } else if (!args.next_is("TIMEOUT")) {
       return cx.refuse("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     }
   }
-  if (!parse_integer(id_text)) return Refusal::kNotInteger;
-  cx.reply.integer(0);  // no command blocks yet, so nobody is blocked
+  const auto id = parse_integer(id_text);
+  if (!id) return Refusal::kNotInteger;
+  bool has_ended = false;
+  cx.services.clients.for_each([&](Session& session) {
+    if (session.id != static_cast<std::uint64_t>(*id)) return;
+    has_ended = session.blocked.end_wait(how);
+    if (has_ended) session.wake();
+  });
+  cx.reply.integer(has_ended ? 1 : 0);
   return Outcome::done();
 }
 

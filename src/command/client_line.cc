@@ -17,6 +17,7 @@ T relaxed(const std::atomic<T>& value) {
 std::string flags_of(const Session& session) {
   std::string flags;
   if (relaxed(session.is_killed)) flags += 'A';
+  if (session.blocked.is_waiting()) flags += 'b';
   if (relaxed(session.is_no_evict)) flags += 'e';
   if (relaxed(session.is_no_touch)) flags += 'T';
   return flags.empty() ? "N" : flags;

@@ -42,6 +42,8 @@ class ClientRegistry {
   void wake_if_over(Millis now);
   /// How many sessions the pause holds back at this moment.
   std::size_t paused_count();
+  /// Sessions that a blocking command holds.
+  std::atomic<std::size_t> blocked_count{0};
 
  private:
   void wake_all_paused();  ///< Requires: mutex_ held.

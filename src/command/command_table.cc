@@ -175,10 +175,10 @@ bool find_key_indices(const KeySpec& spec, std::span<const Bytes> words,
 }
 
 std::vector<std::span<const Row>> all_families() {
-  return {string_rows(),        bitmap_rows(),  hyperloglog_rows(), hash_rows(),
-          set_rows(),           generic_rows(), connection_rows(),  client_rows(),
-          introspection_rows(), config_rows(),  server_rows(),      debug_rows(),
-          slowlog_rows(),       latency_rows(), memory_rows()};
+  return {string_rows(), bitmap_rows(),        hyperloglog_rows(), list_rows(),
+          hash_rows(),   set_rows(),           generic_rows(),     connection_rows(),
+          client_rows(), introspection_rows(), config_rows(),      server_rows(),
+          debug_rows(),  slowlog_rows(),       latency_rows(),     memory_rows()};
 }
 
 }  // namespace diskdb::command

@@ -63,6 +63,7 @@ bool find_key_indices(const KeySpec& spec, std::span<const Bytes> words,
 std::span<const Row> string_rows();
 std::span<const Row> bitmap_rows();
 std::span<const Row> hyperloglog_rows();
+std::span<const Row> list_rows();
 std::span<const Row> hash_rows();
 std::span<const Row> set_rows();
 std::span<const Row> generic_rows();

@@ -40,6 +40,7 @@ struct Settings {
   Value latency_tracking{};
   Value lfu_decay_minutes{};
   Value lfu_log_factor{};
+  Value list_max_listpack_size{};
   Value log_format{};  ///< text, json
   Value log_level{};   ///< debug, verbose, notice, warning
   Value maxclients{};

@@ -236,7 +236,6 @@ constexpr auto kAccepted = std::to_array<Option>({
     flag("lazyfree-lazy-user-del", "no"),
     flag("lazyfree-lazy-user-flush", "no"),
     number("list-compress-depth", "0", 0, kIntMax),
-    also("list-max-ziplist-size", number("list-max-listpack-size", "-2", kIntMin, kIntMax)),
     hidden(memory("loading-process-events-interval-bytes", "2097152", 1024, kIntMax)),
     immutable(hidden(flag("lua-enable-deprecated-api", "no"))),
     refused(kNoReplication, text("masterauth")),

@@ -10,4 +10,13 @@ Outcome CommandContext::refuse(std::string text) {
   return Refusal::kWritten;
 }
 
+Outcome CommandContext::wait_for(keyspace::Type type, Millis until, std::size_t key_count) {
+  if (may_wait) {
+    wait = {.type = type, .until = until, .key_count = key_count};
+  } else {
+    reply.null_array();
+  }
+  return Outcome::done();
+}
+
 }  // namespace diskdb::command

@@ -1,6 +1,7 @@
 // command/context.h — everything a command function may use. No socket, no log, no disk.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -28,11 +29,24 @@ struct CommandContext {
   Services& services;
   io::Random& random;             ///< the dispatcher's
   std::string refusal_text = {};  ///< of Refusal::kWritten
+  /// A blocking command that finds nothing may wait; not in a transaction, say.
+  bool may_wait = true;
+  struct Wait {
+    keyspace::Type type;
+    Millis until;  ///< 0: for ever
+    std::size_t key_count;
+  };
+  std::optional<Wait> wait = {};
 
   const keyspace::Key& key() const { return keys[0]; }
   Millis now() const { return keyspace.now(); }
   /// For errors that quote something: `text` begins with its code. Line ends around it are dropped.
   Outcome refuse(std::string text);
+  /// For a blocking command that has found nothing and done nothing: the client waits until one of
+  /// its first `key_count` keys holds a value of `type` for which the command, run again, does not
+  /// say so; until then without reply. If it may not wait, or in the end, the reply is a null
+  /// array.
+  Outcome wait_for(keyspace::Type type, Millis until, std::size_t key_count);
 };
 
 /// What Redis's errors repeat of a client's word, which they print as a C string.

@@ -247,6 +247,8 @@ constexpr Bytes kHelp[] = {
     "PROTOCOL <type>",
     "    Answer with a value of the type: string, integer, double, bignum, null, array, set, map,",
     "    attrib, push, verbatim, true, false.",
+    "QUICKLIST-PACKED-THRESHOLD <size>",
+    "    Accepted: lists have no quicklists here.",
     "RELOAD",
     "    As LOADAOF.",
     "SET-ACTIVE-EXPIRE <0|1>",
@@ -254,6 +256,12 @@ constexpr Bytes kHelp[] = {
     "SLEEP <seconds>",
     "    Stop the keyspace for that long. Decimals allowed.",
 };
+
+/// What Redis's tests set for the sake of representations that are not these.
+Outcome debug_nothing(CommandContext& cx, Arguments) {
+  cx.reply.ok();
+  return Outcome::done();
+}
 
 Outcome debug_help(CommandContext& cx, Arguments) { return reply_help(cx, kHelp); }
 
@@ -267,17 +275,12 @@ struct Subcommand {
 
 constexpr std::size_t kAny = SIZE_MAX;
 constexpr Subcommand kSubcommands[] = {
-    {"digest", 0, 0, debug_digest},
-    {"digest-value", 0, kAny, debug_digest_value},
-    {"error", 1, 1, debug_error},
-    {"help", 0, 0, debug_help},
-    {"htstats", 1, 1, debug_htstats},
-    {"loadaof", 0, kAny, debug_loadaof},
-    {"object", 1, 1, debug_object},
-    {"populate", 1, 3, debug_populate},
-    {"protocol", 1, 1, debug_protocol},
-    {"reload", 0, kAny, debug_reload},
-    {"set-active-expire", 1, 1, debug_set_active_expire},
+    {"digest", 0, 0, debug_digest},     {"digest-value", 0, kAny, debug_digest_value},
+    {"error", 1, 1, debug_error},       {"help", 0, 0, debug_help},
+    {"htstats", 1, 1, debug_htstats},   {"loadaof", 0, kAny, debug_loadaof},
+    {"object", 1, 1, debug_object},     {"populate", 1, 3, debug_populate},
+    {"protocol", 1, 1, debug_protocol}, {"quicklist-packed-threshold", 1, 1, debug_nothing},
+    {"reload", 0, kAny, debug_reload},  {"set-active-expire", 1, 1, debug_set_active_expire},
     {"sleep", 1, 1, debug_sleep},
 };
 

@@ -60,6 +60,14 @@ Dispatcher::Progress Dispatcher::run(Session& session, std::span<const resp::Req
       progress.is_parked = true;
       break;
     }
+    if (session.blocked.is_active()) [[unlikely]] {
+      if (!end_wait(session, reply)) {
+        progress.is_parked = true;
+        break;
+      }
+      ++progress.done;
+      continue;
+    }
     access_.begin(session.db, now);
     const auto left = requests.subspan(progress.done);
     std::size_t done = 1;
@@ -110,6 +118,7 @@ std::size_t Dispatcher::find_group(std::span<const resp::Request> requests) {
     if (plain.row == nullptr) break;
     const std::size_t key_index = plain.row->single_key_index();
     if (key_index == 0 || plain.row->has(Flag::kContainer)) break;
+    if (plain.row->has(Flag::kBlocking)) break;
     if (!plain.row->words.admits(words.size())) break;
     if (requests[count].raw.size() > kFrameBytesReserved) break;
     plain.key = access_.key(words[key_index]);
@@ -165,6 +174,8 @@ void Dispatcher::run_held(Session& session, std::span<const resp::Request> reque
     if (const Outcome outcome = call(cx, requests[i].raw, 1); !outcome.ok()) {
       answer_refusal(cx, outcome, &RowCounters::failed_calls);
     }
+    if (access_.has_ready()) [[unlikely]]
+      serve_ready(session);
     if (times_each) readings[i + 1] = ticks_.now();
   }
   if (times_each) {
@@ -175,6 +186,10 @@ void Dispatcher::run_held(Session& session, std::span<const resp::Request> reque
   session.last_row.store(group_[requests.size() - 1].row, std::memory_order_relaxed);
   access_.release();
   visible_after_ = std::max(visible_after_, access_.visible_after());
+  if (!handouts_.empty() || !later_.empty()) [[unlikely]] {
+    hand_out();
+    serve_later(session);
+  }
 }
 
 // How many of the group's first `count` commands find their keys in memory, or known to be absent.
@@ -250,6 +265,10 @@ Dispatcher::Attempt Dispatcher::run_one(Session& session, const resp::Request& r
       case Held::kAll:
         cx.keys = keys_;
         run_alone(cx, request.raw);
+        if (cx.wait) {
+          session.last_row.store(row, std::memory_order_relaxed);
+          return Attempt::kParked;
+        }
         break;
     }
   } else {
@@ -268,7 +287,16 @@ Dispatcher::Attempt Dispatcher::run_one(Session& session, const resp::Request& r
 void Dispatcher::run_alone(CommandContext& cx, Bytes raw) {
   const std::uint64_t began = ticks_.now();
   const Outcome outcome = call(cx, raw, words_of_name(cx.row));
+  if (access_.has_ready()) [[unlikely]]
+    serve_ready(cx.session);
+  if (cx.wait) begin_wait(cx);
   access_.release();
+  if (!handouts_.empty() || !later_.empty()) [[unlikely]] {
+    const log::Offset visible_after = access_.visible_after();
+    hand_out();
+    serve_later(cx.session);
+    visible_after_ = std::max(visible_after_, visible_after);
+  }
   renew_watch();  // CONFIG SET counts for itself
   note_call(cx, ticks_.nanos(began, ticks_.now()));
   visible_after_ = std::max(visible_after_, access_.visible_after());
@@ -285,6 +313,160 @@ Outcome Dispatcher::call(CommandContext& cx, Bytes raw, std::size_t name_word_co
   ASSERT_SLOW(outcome.ok() || !access_.has_edited());  // a refusal changes nothing
   access_.end_command();
   return outcome;
+}
+
+// ---- Blocking commands. The request of a client that waits stays the first one left; run() comes
+// back to it when the wait is over.
+
+// Requires: the keys' shards are held.
+void Dispatcher::begin_wait(CommandContext& cx) {
+  Blocked& blocked = cx.session.blocked;
+  blocked.row = &cx.row;
+  blocked.type = cx.wait->type;
+  blocked.until = cx.wait->until;
+  blocked.db = access_.db();
+  blocked.dialect = cx.reply.dialect();
+  blocked.words.assign(cx.words.begin(), cx.words.end());
+  for (const keyspace::Key& key : cx.keys) blocked.keys.emplace_back(key.bytes);
+  blocked.waited_key_count = cx.wait->key_count;
+  for (const keyspace::Key& key : cx.keys.first(cx.wait->key_count)) {
+    keyspace::Shard& shard = services_.keyspace.shard_of(key.slot);
+    blocked.enqueue(shard, access_.db(), key.bytes);
+    blocked.seen_offset = std::max(blocked.seen_offset, shard.last_offset);
+  }
+  blocked.count_in(services_.clients.blocked_count);
+  cx.session.park_count = 0;
+  cx.session.reload_count = 0;
+  blocked.begin();
+}
+
+// Replies, if the wait is over.
+bool Dispatcher::end_wait(Session& session, resp::Reply& reply) {
+  Blocked& blocked = session.blocked;
+  const Blocked::State how = blocked.settled_state();
+  if (how == Blocked::State::kWaiting) return false;
+  session.footprint.release();
+  if (session.reply_mode != ReplyMode::kOn) {
+    if (session.reply_mode == ReplyMode::kSkipThis) session.reply_mode = ReplyMode::kOn;
+  } else if (how == Blocked::State::kServed) {
+    reply.output().append(blocked.reply);
+    visible_after_ = std::max(visible_after_, blocked.visible_after);
+  } else if (how == Blocked::State::kTimedOut) {
+    reply.null_array();
+    visible_after_ = std::max(visible_after_, blocked.seen_offset);
+  } else {
+    constexpr Bytes kText = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+    services_.statistics.count_error(kText);
+    reply.error(kText);
+  }
+  blocked.finish();
+  return true;
+}
+
+// A command has let elements appear at keys that others wait for: they get them now, before anybody
+// else sees them, in order of arrival. Serving may let elements appear at further keys. Requires:
+// the keys' shards are held.
+void Dispatcher::serve_ready(Session& session) {
+  const std::uint32_t db = access_.db();
+  while (access_.has_ready()) {
+    for (const auto& ready : access_.take_ready()) serve_key(session, ready.db, ready.key);
+  }
+  access_.select(db);
+}
+
+void Dispatcher::serve_key(Session& session, std::uint32_t db, Bytes name) {
+  access_.select(db);
+  const keyspace::Key key = access_.key(name);
+  keyspace::Shard& shard = services_.keyspace.shard_of(key.slot);
+  for (std::size_t i = 0;;) {
+    keyspace::WaitingKeys::Queue* queue =
+        shard.waiting == nullptr ? nullptr : shard.waiting->find(db, name);
+    if (queue == nullptr || i >= queue->size()) return;
+    auto& blocked = static_cast<Blocked&>(*(*queue)[i]);
+    const keyspace::Record* record = access_.peek_expired(db, key);
+    if (record == nullptr || access_.is_expired(*record)) return;
+    // Whoever is claimed already, or not waiting any more, is about to leave by itself.
+    if (blocked.state() == Blocked::State::kWaiting && record->type() == blocked.type &&
+        blocked.claim()) {
+      switch (serve(session, blocked, key)) {
+        case Served::kYes:
+          shard.waiting->remove(db, name, blocked);
+          continue;
+        case Served::kStillWaits:
+          blocked.unclaim();
+          break;
+        case Served::kLater:
+          blocked.unclaim();
+          return;  // nobody overtakes it
+      }
+    }
+    ++i;
+  }
+}
+
+// Runs the command of a client that this thread has claimed. `key` is one of those it waits for.
+Dispatcher::Served Dispatcher::serve(Session& session, Blocked& blocked, const keyspace::Key& key) {
+  std::vector<keyspace::Key> keys = {key};
+  bool has_all = true;
+  for (std::size_t i = blocked.waited_key_count; i < blocked.keys.size(); ++i) {
+    keys.push_back(access_.key(blocked.keys[i]));
+    has_all = has_all && access_.try_hold(services_.keyspace.shard_of(keys.back().slot)) &&
+              access_.is_known(blocked.db, keys.back());
+  }
+  if (!has_all) {
+    REACHED("dispatcher: a blocked client's other keys are not free");
+    Later& later = later_.emplace_back(Later{.db = blocked.db, .keys = {}});
+    for (const keyspace::Key& each : keys) later.keys.emplace_back(each.bytes);
+    return Served::kLater;
+  }
+  const std::vector<Bytes> words(blocked.words.begin(), blocked.words.end());
+  resp::StringOutput output;
+  resp::Reply reply(output, blocked.dialect);
+  CommandContext cx = context(session, *blocked.row, words, reply);
+  cx.keys = keys;
+  const Outcome outcome = call(cx, {}, words_of_name(*blocked.row));
+  if (cx.wait) return Served::kStillWaits;
+  if (!outcome.ok()) answer_refusal(cx, outcome, &RowCounters::failed_calls);
+  handouts_.push_back({&blocked, std::string(output.view())});
+  return Served::kYes;
+}
+
+// Blocked clients that were served go on. Requires: nothing is held since they were.
+void Dispatcher::hand_out() {
+  for (Handout& handout : handouts_) {
+    handout.blocked->reply = std::move(handout.reply);
+    handout.blocked->visible_after = access_.visible_after();
+    handout.blocked->waker().wake();  // its own thread waits for note_served() if it is faster
+    handout.blocked->note_served();
+  }
+  handouts_.clear();
+}
+
+// Those whose other keys were not free, or not in memory: now their shards are waited for, in
+// ascending order, and what is cold is loaded in place. Requires: nothing is held.
+void Dispatcher::serve_later(Session& session) {
+  while (!later_.empty()) {
+    const Later later = std::move(later_.front());
+    later_.erase(later_.begin());
+    access_.begin(later.db, access_.now());
+    std::vector<keyspace::Shard*> shards;
+    for (const std::string& key : later.keys) {
+      shards.push_back(&services_.keyspace.shard_of(access_.key(key).slot));
+    }
+    std::ranges::sort(shards);
+    for (keyspace::Shard* shard : shards) access_.hold(*shard);
+    bool is_known = true;
+    for (const std::string& key : later.keys) {
+      const Result<bool> loaded = access_.load(later.db, access_.key(key), store::Reach::kDisk);
+      is_known = is_known && loaded.ok();  // if not it waits on, and the next one tries
+    }
+    if (is_known) {
+      serve_key(session, later.db, later.keys.front());
+      serve_ready(session);
+    }
+    access_.release();
+    hand_out();
+  }
 }
 
 // Finds the request's keys, holds their shards, in ascending order, and sees to it that nothing of
@@ -662,6 +844,7 @@ Status Dispatcher::replay_alone(Session& session, std::span<const Bytes> words, 
 
 // Requires: its keys are held; if it fails, everything is let go.
 Status Dispatcher::replay_one(CommandContext& cx) {
+  cx.may_wait = false;
   const Outcome outcome = call(cx, {}, words_of_name(cx.row));
   if (outcome.ok()) return Status::okay();
   const Bytes text = error_text(cx, outcome);

@@ -103,6 +103,14 @@ class Dispatcher {
   Result<bool> settle(Session& session, const keyspace::Key& key);
   Held fetch(Session& session);
   Outcome call(CommandContext& cx, Bytes raw, std::size_t words_of_name);
+  void begin_wait(CommandContext& cx);
+  bool end_wait(Session& session, resp::Reply& reply);
+  void serve_ready(Session& session);
+  void serve_key(Session& session, std::uint32_t db, Bytes key);
+  enum class Served : std::uint8_t { kYes, kStillWaits, kLater };
+  Served serve(Session& session, Blocked& blocked, const keyspace::Key& key);
+  void hand_out();
+  void serve_later(Session& session);
   using RowCounter = std::atomic<std::uint64_t> RowCounters::*;
   void answer_refusal(CommandContext& cx, Outcome outcome, RowCounter counter);
   void refuse_unreadable(CommandContext& cx);
@@ -135,6 +143,17 @@ class Dispatcher {
   std::vector<keyspace::Shard*> shards_;
   std::vector<keyspace::Key> unknown_;  ///< keys that need I/O
   Status unreadable_;                   ///< why a key's value could not be read
+  struct Handout {
+    Blocked* blocked;
+    std::string reply;
+  };
+  std::vector<Handout> handouts_;  ///< to blocked clients, once everything is let go
+  /// Whoever is first in the queue of the first key needs the others too, and they were not free.
+  struct Later {
+    std::uint32_t db;
+    std::vector<std::string> keys;
+  };
+  std::vector<Later> later_;
   std::vector<keyspace::LoadRequest> loads_;
   std::optional<keyspace::LoadReader> reader_;  ///< for replay
   resp::StringOutput silenced_;                 ///< replies that CLIENT REPLY keeps back

@@ -99,7 +99,8 @@ void clients(CommandContext& cx, Lines& lines) {
   lines.add("maxclients", cx.services.config.settings().maxclients.load());
   lines.add("client_recent_max_input_buffer", input_max);
   lines.add("client_recent_max_output_buffer", output_max);
-  lines.add("blocked_clients", cx.services.clients.paused_count());
+  lines.add("blocked_clients",
+            cx.services.clients.paused_count() + cx.services.clients.blocked_count.load());
   lines.add("tracking_clients", 0);
   lines.add("clients_in_timeout_table", 0);
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/units.h"
+#include "command/blocked.h"
 #include "keyspace/footprint.h"
 #include "keyspace/shard.h"
 #include "resp/reply.h"
@@ -24,6 +25,7 @@ class Session : public keyspace::Waker {
  public:
   /// Its connection calls this before it goes: no wake() is under way or comes afterwards.
   void unpark() {
+    blocked.abandon();
     leave_shard();
     footprint.release();
   }
@@ -37,6 +39,7 @@ class Session : public keyspace::Waker {
   int park_count = 0;                    ///< how often the next request has met a held shard so far
   int reload_count = 0;                  ///< how often it has waited for keys in vain
   keyspace::Footprint footprint{*this};  ///< of the next requests
+  Blocked blocked{*this};                ///< by the next request
 
   std::uint64_t id = 0;
   std::string address;        ///< "ip:port", immutable

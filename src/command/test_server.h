@@ -86,6 +86,13 @@ class TestServer {
     return text;
   }
 
+  /// The connection ends.
+  void close(const std::string& name) {
+    const auto at = clients_.find(name);
+    at->second->session.unpark();
+    registry_.remove(at->second->session);
+    clients_.erase(at);
+  }
   void close_all() {
     while (!clients_.empty()) close(clients_.begin()->first);
   }
@@ -120,13 +127,6 @@ class TestServer {
       registry_.add(client->session);
     }
     return *client;
-  }
-
-  void close(const std::string& name) {
-    const auto at = clients_.find(name);
-    at->second->session.unpark();
-    registry_.remove(at->second->session);
-    clients_.erase(at);
   }
 
   Bytes raw_of(const std::vector<Bytes>& words) {

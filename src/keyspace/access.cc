@@ -7,6 +7,7 @@
 #include "base/number.h"
 #include "base/reached.h"
 #include "keyspace/place.h"
+#include "keyspace/waiting.h"
 #include "resp/encode.h"
 
 namespace diskdb::keyspace {
@@ -84,6 +85,7 @@ ObjectEdit::ObjectEdit(Access& access, const Key& key, Type type)
   ASSERT(record->type() == type);
   before_ = Table::before(*slot);
   object_ = &record->object();
+  count_before_ = object_->count();
   const Keyspace& keyspace = access.keyspace_;
   access.pages_.birth_slot = key.slot;
   use_ = {.source = &access.pages_,
@@ -101,7 +103,11 @@ ObjectEdit::~ObjectEdit() {
     table_.replace(key_, slot, record, before_);
   }
   if (!object_->is_small()) access_.settle_in(shard_, table_, *object_);
-  if (object_->count() == 0) access_.drop(shard_, db_, key_, slot);
+  if (object_->count() == 0) {
+    access_.drop(shard_, db_, key_, slot);
+  } else if (object_->count() > count_before_) {
+    access_.note_ready(shard_, db_, key_.bytes);
+  }
 }
 
 void ObjectEdit::commit(std::size_t count) {
@@ -320,12 +326,17 @@ void Access::begin_command(std::span<const Bytes> words, Bytes raw, Logged logge
   has_edited_ = false;
   effect_count_ = 0;
   command_first_part_ = parts_.size();
+  if (!logged_as_.empty()) [[unlikely]]
+    logged_as_.clear();
 }
 
 void Access::end_command() {
   if (!has_edited_ || !is_logging_) return;
   if (logged_ == Logged::kVerbatim) {
-    if (!raw_.empty()) {
+    if (!logged_as_.empty()) [[unlikely]] {
+      const std::vector<Bytes> words(logged_as_.begin(), logged_as_.end());
+      append_encoded(db_, words);
+    } else if (!raw_.empty()) {
       append_part({.db = db_, .raw = raw_.data(), .offset = 0, .size = raw_.size()});
     } else {
       append_encoded(db_, words_);
@@ -592,6 +603,22 @@ void Access::log_verbatim() {
   logged_ = Logged::kVerbatim;
 }
 
+void Access::log_as(std::span<const Bytes> words) {
+  ASSERT(!has_edited_);
+  logged_ = Logged::kVerbatim;
+  logged_as_.assign(words.begin(), words.end());
+}
+
+void Access::note_ready(const Shard& shard, std::uint32_t db, Bytes key) {
+  if (shard.waiting == nullptr) [[likely]]
+    return;
+  if (shard.waiting->find(db, key) == nullptr) return;
+  for (const ReadyKey& ready : ready_) {
+    if (ready.db == db && ready.key == key) return;
+  }
+  ready_.push_back({db, std::string(key)});
+}
+
 void Access::emit(std::uint32_t db, std::initializer_list<Bytes> words) {
   has_edited_ = true;
   ++edit_count_;
@@ -792,6 +819,7 @@ void Access::rename(const Key& from, const Key& to) {
   place(target_shard, *target_shard.tables[db_], to, renamed);
   note_installed(*target_shard.tables[db_], to, renamed);
   emit(db_, {"RENAME", from.bytes, to.bytes});
+  note_ready(target_shard, db_, to.bytes);
 }
 
 // With a copy of what it holds.
@@ -811,6 +839,7 @@ void Access::copy(const Key& from, std::uint32_t to_db, const Key& to) {
   place(target_shard, *target_shard.tables[to_db], to, copied);
   note_installed(*target_shard.tables[to_db], to, copied);
   emit(db_, {"COPY", from.bytes, to.bytes, "DB", NumberText(to_db), "REPLACE"});
+  note_ready(target_shard, to_db, to.bytes);
 }
 
 void Access::move(const Key& key, std::uint32_t to_db) {
@@ -824,6 +853,7 @@ void Access::move(const Key& key, std::uint32_t to_db) {
   place(shard, *shard.tables[to_db], key, moved);
   note_installed(*shard.tables[to_db], key, moved);
   emit(db_, {"MOVE", key.bytes, NumberText(to_db)});
+  note_ready(shard, to_db, key.bytes);
 }
 
 void Access::flush(std::optional<std::uint32_t> db) {
@@ -847,6 +877,13 @@ void Access::swap(std::uint32_t a, std::uint32_t b) {
   keyspace_.swap_databases(a, b);
   for (Shard& shard : keyspace_.shards()) shard.is_edited = true;
   emit(db_, {"SWAPDB", NumberText(a), NumberText(b)});
+  for (const Shard& shard : keyspace_.shards()) {  // whoever waits belongs to the number
+    if (shard.waiting == nullptr) [[likely]]
+      continue;
+    for (const std::uint32_t db : {a, b}) {
+      shard.waiting->for_each_key(db, [&](Bytes waited) { note_ready(shard, db, waited); });
+    }
+  }
 }
 
 std::size_t Access::expire_some(Shard& shard, std::uint32_t db, std::size_t* cursor,

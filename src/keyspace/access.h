@@ -93,6 +93,7 @@ class ObjectEdit final : public value::PageWatcher {
   value::Object* object_ = nullptr;
   value::ObjectUse use_;
   Table::Before before_{};
+  std::uint64_t count_before_ = 0;  ///< of elements
 };
 
 /// Threads: one at a time; each network thread and each background worker has one.
@@ -140,10 +141,22 @@ class Access {
   void begin_command(std::span<const Bytes> words, Bytes raw, Logged logged, bool is_read,
                      bool touches = true);
   void end_command();
+  /// Commands from now on are of this database. Between commands.
+  void select(std::uint32_t db) { db_ = db; }
   /// Did the command since begin_command change anything?
   bool has_edited() const { return has_edited_; }
   /// Edits so far, of all commands (Redis's "dirty").
   std::uint64_t edit_count() const { return edit_count_; }
+
+  // ---- Blocking commands (keyspace/waiting.h): the dispatcher's part.
+
+  /// A key that somebody waits for holds elements, or more than before. The key's shard is held.
+  struct ReadyKey {
+    std::uint32_t db;
+    std::string key;
+  };
+  bool has_ready() const { return !ready_.empty(); }
+  std::vector<ReadyKey> take_ready() { return std::exchange(ready_, {}); }
 
   // ---- What is in memory: the dispatcher's part. A command that meets a cold key nobody brought
   // in loads it in place, holding its shards.
@@ -189,6 +202,9 @@ class Access {
   /// edit yet.
   void log_by_effect();
   void log_verbatim();
+  /// From now on this command is logged as if the client had said `words`, whatever its row says,
+  /// if it edits anything. Requires: no edit yet.
+  void log_as(std::span<const Bytes> words);
 
   /// The key holds this string from now on, whatever it held before: as an integer if it spells
   /// one.
@@ -276,6 +292,7 @@ class Access {
   Shard& held_shard_of(const Key& key);
   void touch(const Key& key, Record* record);
   void note_new(const Key& key, Record* record);
+  void note_ready(const Shard& shard, std::uint32_t db, Bytes key);
   enum class Purpose : std::uint8_t { kRead, kWrite };
   Table::Slot* find_entry(Shard& shard, std::uint32_t db, const Key& key);
   Table::Slot* find_live(Shard& shard, std::uint32_t db, const Key& key, Purpose purpose);
@@ -326,6 +343,8 @@ class Access {
   std::uint64_t hits_ = 0;
   std::uint64_t misses_ = 0;
 
+  std::vector<std::string> logged_as_;  ///< log_as(), of the current command
+  std::vector<ReadyKey> ready_;
   std::vector<Part> parts_;
   resp::StringOutput effects_;
   std::vector<Bytes> frame_;  ///< scratch for release()

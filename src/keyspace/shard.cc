@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "keyspace/waiting.h"
+
 namespace diskdb::keyspace {
 namespace {
 
@@ -17,6 +19,9 @@ void relax() {
 }
 
 }  // namespace
+
+Shard::Shard() = default;
+Shard::~Shard() = default;
 
 bool ShardLock::spin_lock() {
   for (int i = 0; i < kSpinCount; ++i) {

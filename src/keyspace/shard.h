@@ -13,6 +13,8 @@
 
 namespace diskdb::keyspace {
 
+class WaitingKeys;
+
 /// Whoever parked on a shard: called once when the shard may be free, on any thread; must not
 /// block.
 class Waker {
@@ -60,6 +62,9 @@ class ShardLock {
 
 /// Threads: everything but `lock` is guarded by it.
 struct alignas(64) Shard {
+  Shard();
+  ~Shard();
+
   ShardLock lock;
   log::Offset last_offset =
       0;                   ///< end of the shard's last frame in the log: what its readers wait for
@@ -67,6 +72,8 @@ struct alignas(64) Shard {
   std::uint32_t index = 0;
   /// By database. Shared with a running checkpoint, which goes on with those of its cut.
   std::vector<std::shared_ptr<Table>> tables;
+  /// Blocking commands that wait for keys; null if none does.
+  std::unique_ptr<WaitingKeys> waiting;
 };
 
 }  // namespace diskdb::keyspace

@@ -50,9 +50,21 @@ bool Connection::wants_input() const {
          !is_out_of_turn_ && !is_input_over_ && !closes_after_reply;
 }
 
+bool Connection::stashes_input() const {
+  return is_parked_ && blocked.is_waiting() && stash_bytes_ < kStashBytesBlocked &&
+         !is_input_over_ && !closes_after_reply;
+}
+
+bool Connection::time_out() {
+  if (!blocked.end_wait(command::Blocked::State::kTimedOut)) return false;
+  is_parked_ = false;
+  return true;
+}
+
 std::span<char> Connection::receive_room() {
-  if (!wants_input()) return {};
   const Buffer& shared = *tools_.receive_buffer;
+  if (stashes_input()) return {shared.data(), shared.capacity()};
+  if (!wants_input()) return {};
   const std::size_t left = input_.size();
   const std::size_t wanted = left == 0 ? 0 : parser_.wanted_bytes();
   if (left <= kLeftoverBytesShared && wanted <= shared.capacity()) {
@@ -87,6 +99,10 @@ void Connection::take_received(std::size_t bytes) {
   const Buffer& shared = *tools_.receive_buffer;
   const std::size_t wanted = left == 0 ? 0 : parser_.wanted_bytes();
   note_received(bytes);
+  if (!wants_input()) {
+    stash(shared.data(), bytes);
+    return;
+  }
   if (left <= kLeftoverBytesShared && wanted <= shared.capacity()) {
     own_.reset();
     input_ = {shared.data(), left + bytes};
@@ -102,7 +118,7 @@ bool Connection::take_delivered(std::size_t offset, std::size_t bytes) {
   note_received(bytes);
   if (!wants_input()) {
     if (!is_input_over_ && !closes_after_reply) stash(data, bytes);
-    return false;
+    return stashes_input();
   }
   const std::size_t left = input_.size();
   if (left <= offset) {
@@ -321,7 +337,8 @@ void Connection::note_sent(std::size_t bytes) {
 bool Connection::is_finished() const {
   if (is_sending || output_.pending_bytes() > 0) return false;
   if (closes_after_reply) return true;
-  return is_input_over_ && waiting_.empty() && stash_bytes_ == 0 && !is_parked_ && !is_out_of_turn_;
+  if (!is_input_over_ || is_out_of_turn_) return false;
+  return blocked.is_waiting() || (waiting_.empty() && stash_bytes_ == 0 && !is_parked_);
 }
 
 }  // namespace diskdb::net

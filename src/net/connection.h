@@ -73,8 +73,14 @@ class Connection final : public Peer, public command::Session {
 
   /// Is it of any use to receive more now?
   bool wants_input() const;
+  /// Or at least to hear whether more comes, or the end: a client that blocks may go away.
+  bool welcomes_input() const { return wants_input() || stashes_input(); }
   /// A parked request may go on.
   void unpark_requests();
+  /// Until when a blocking command holds it; 0: none does, or for ever.
+  Millis blocked_until() const { return blocked.until; }
+  /// A blocking command's time is over. False if it was served before.
+  bool time_out();
   void wake() override;
 
   /// Lets out what was held back for offsets up to `acknowledgeable`.
@@ -107,6 +113,7 @@ class Connection final : public Peer, public command::Session {
   bool is_sending = false;          ///< a send is under way
   bool is_closed = false;
   bool is_shrunk = true;  ///< since the last request
+  Millis listed_until{};  ///< in its list of blocked connections; 0: not there
   std::atomic<bool> is_wake_posted{false};
 
  private:
@@ -116,6 +123,7 @@ class Connection final : public Peer, public command::Session {
   };
 
   bool can_run() const;
+  bool stashes_input() const;
   std::span<char> room_of_own(std::size_t left, std::size_t wanted);
   void note_received(std::size_t bytes);
   void stash(const char* data, std::size_t bytes);

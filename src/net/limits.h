@@ -33,6 +33,9 @@ constexpr std::size_t kUringBufferBytesMax = 64_KiB;
 constexpr unsigned kUringSubmissions = 1024;
 constexpr unsigned kUringCompletions = 4096;
 
+/// What is kept of a client's further requests while a blocking command holds it.
+constexpr std::size_t kStashBytesBlocked = 256_KiB;
+
 constexpr std::size_t kAcceptsPerTurn = 64;
 constexpr std::size_t kSendPartsMax = 64;
 

@@ -62,9 +62,11 @@ void Loop::run() {
     Millis timeout = kHousekeepingPeriod;
     if (rests) timeout = is_congested ? kCongestedWait : kShortRest;
     if (!runnable_.empty() && !is_congested) timeout = Millis{0};
+    if (!blocked_.empty()) timeout = std::min(timeout, time_to_first_timeout());
     transport_->wait(*this, timeout,
                      rests ? Transport::Readers::kRest : Transport::Readers::kServed);
     open_mail();
+    if (!blocked_.empty()) time_out_blocked();
     if (!is_congested) run_listed();
     flush();
     keep_house();
@@ -231,6 +233,7 @@ void Loop::welcome(Socket socket) {
 void Loop::close(Connection& connection) {
   if (connection.is_closed) return;
   connection.is_closed = true;
+  if (connection.listed_until.count != 0) blocked_.erase({connection.listed_until, &connection});
   transport_->remove(connection);
   connection.leave();
   {
@@ -289,6 +292,29 @@ void Loop::after_run(Connection& connection) {
   has_run_ = true;
   if (connection.is_out_of_turn()) list_runnable(connection);
   list_output(connection);  // flush() also closes those that are finished
+  if (connection.blocked_until() != connection.listed_until) [[unlikely]]
+    list_blocked(connection);
+}
+
+void Loop::list_blocked(Connection& connection) {
+  if (connection.listed_until.count != 0) blocked_.erase({connection.listed_until, &connection});
+  connection.listed_until = connection.blocked_until();
+  if (connection.listed_until.count != 0) blocked_.insert({connection.listed_until, &connection});
+}
+
+Millis Loop::time_to_first_timeout() const {
+  const Millis left = blocked_.begin()->first - services_.clock.wall();
+  return std::max(left, Millis{0});
+}
+
+void Loop::time_out_blocked() {
+  const Millis now = services_.clock.wall();
+  while (!blocked_.empty() && blocked_.begin()->first <= now) {
+    Connection& connection = *blocked_.begin()->second;
+    blocked_.erase(blocked_.begin());
+    connection.listed_until = {};
+    if (connection.time_out()) list_runnable(connection);
+  }
 }
 
 void Loop::list_runnable(Connection& connection) {
@@ -308,7 +334,7 @@ void Loop::run_listed() {
     connection->is_runnable_listed = false;
     if (connection->is_closed) continue;
     connection->run();
-    if (connection->wants_input()) transport_->resume(*connection);
+    if (connection->welcomes_input()) transport_->resume(*connection);
     after_run(*connection);
   }
 }

@@ -11,6 +11,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "command/dispatcher.h"
@@ -86,6 +88,9 @@ class Loop final : public TransportHandler, public log::Listener, public WakeBox
   void run_listed();
   void list_runnable(Connection& connection);
   void list_output(Connection& connection);
+  void list_blocked(Connection& connection);
+  Millis time_to_first_timeout() const;
+  void time_out_blocked();
   void after_run(Connection& connection);
   void flush();
   void send_from(Connection& connection);
@@ -114,6 +119,8 @@ class Loop final : public TransportHandler, public log::Listener, public WakeBox
   std::vector<Connection*> runnable_;
   std::vector<Connection*> with_output_;
   std::vector<Connection*> scratch_;
+  /// Those that a blocking command holds, not for ever, by the time at which that ends.
+  std::set<std::pair<Millis, Connection*>> blocked_;
 
   Mailbox mailbox_;
   std::atomic<bool> has_mail_{false};

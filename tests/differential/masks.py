@@ -71,6 +71,11 @@ def _counted_anyway(ours, theirs):
     return ours == theirs or (ours[:1] == b":" and theirs.startswith(b"-ERR An LFU maxmemory policy is not selected"))
 
 
+def _small_list(ours, theirs):
+    """Since 7.2 a small list is a listpack; in 7.0 all are quicklists."""
+    return ours == theirs or (ours == b"$8\r\nlistpack\r\n" and theirs == b"$9\r\nquicklist\r\n")
+
+
 def _newer_checks_first(ours, theirs):
     """Since 7.2 bad arguments are refused even when the key is absent; 7.0 answers as for an empty string."""
     complaints = (b"-ERR syntax error\r\n", b"-ERR value is not an integer or out of range\r\n")
@@ -127,6 +132,7 @@ MASKS = [
     Mask(("SSCAN",), _same_cursor_reply, "cursors and order of a set belong to the server's table"),
     Mask(("KEYS",), _same_elements, "the order of keys belongs to the server's table"),
     Mask(("SCAN",), _same_cursor_reply, "cursors and order belong to the server's table"),
+    Mask(("OBJECT", "ENCODING"), _small_list, "8.10 wins over 7.0 (newer.txt)"),
     Mask(("OBJECT", "IDLETIME"), _near(SECONDS_APART), "two clocks"),
     Mask(("OBJECT", "FREQ"), _counted_anyway, "ours answers under every policy (docs/compatibility.md)"),
     Mask(("OBJECT", "REFCOUNT"), _kind, "sharing of small integers is the server's own business"),

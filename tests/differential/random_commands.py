@@ -13,9 +13,10 @@ COUNTER_KEYS = [b"n0", b"n1", b"n2"]
 # elements, and PFDEBUG reads past the end; DiskDB refuses such a PFADD as a whole.
 HLL_KEYS = [b"h0", b"h1", b"h2"]
 NOT_HLL_KEY = b"nohll"
+LIST_KEYS = [b"l0", b"l1", b"l2", b"{tag}l", b"long list"]
 HASH_KEYS = [b"hash0", b"hash1", b"hash2", b"{tag}hash"]
 SET_KEYS = [b"set0", b"set1", b"set2", b"{tag}set", b"ints"]
-ALL_KEYS = KEYS + LARGE_KEYS + COUNTER_KEYS + HLL_KEYS + [NOT_HLL_KEY] + HASH_KEYS + SET_KEYS
+ALL_KEYS = KEYS + LARGE_KEYS + COUNTER_KEYS + HLL_KEYS + [NOT_HLL_KEY] + HASH_KEYS + SET_KEYS + LIST_KEYS
 DATABASES = 4
 
 INT_EDGES = [b"0", b"1", b"-1", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808",
@@ -61,9 +62,12 @@ class Generator:
 
     def whole_key(self):
         """For commands that keep, drop or copy a value as it is."""
-        if self.chance(0.1):
-            return self.pick(HASH_KEYS + SET_KEYS)
+        if self.chance(0.15):
+            return self.pick(HASH_KEYS + SET_KEYS + LIST_KEYS)
         return self.pick(HLL_KEYS) if self.chance(0.03) else self.any_key()
+
+    def list_key(self):
+        return self.pick(LIST_KEYS) if self.chance(0.96) else self.key()
 
     def hash_key(self):
         return self.pick(HASH_KEYS) if self.chance(0.96) else self.key()
@@ -203,6 +207,42 @@ class Generator:
                 words.append(self.integer())
         return words
 
+    def elements(self):
+        """Few and any, or many from a small choice, so that they are found again."""
+        if self.chance(0.85):
+            return [self.element() for _ in range(self.random.choice((1, 1, 1, 2, 3, 8)))]
+        return [b"%d" % self.random.randrange(30) for _ in range(self.random.choice((30, 100, 300)))]
+
+    def element(self):
+        if self.chance(0.5):
+            return b"%d" % self.random.randrange(30)
+        return self.value() if self.chance(0.97) else self.pick([b"z" * 3000, b"w" * 9000])
+
+    def end(self):
+        return self.word(self.pick([b"LEFT", b"RIGHT"])) if self.chance(0.97) else self.pick([b"UP", b""])
+
+    def list_index(self):
+        if self.chance(0.06):
+            return self.pick(INT_EDGES)
+        return b"%d" % (self.random.randint(-400, 400) if self.chance(0.4) else self.random.randint(-6, 6))
+
+    def rank(self):
+        rank = self.list_index()
+        return b"1" if rank == b"-9223372036854775808" else rank  # 8.10 wins over 7.0 (newer.txt)
+
+    def small_count(self):
+        return self.pick(INT_EDGES) if self.chance(0.1) else b"%d" % self.random.choice((0, 1, 1, 2, 3, 10, 100))
+
+    def multi_pop(self, blocks=False):
+        keys = [self.list_key() for _ in range(self.random.randint(1, 3))]
+        count = b"%d" % len(keys) if self.chance(0.95) else self.small_count()
+        start = [b"BLMPOP", b"0.001"] if blocks else [b"LMPOP"]
+        return start + [count] + keys + [self.end()] + self.options((b"COUNT", self.small_count), most=1)
+
+    def lpos(self):
+        return [b"LPOS", self.list_key(), self.element()] + self.options(
+            (b"RANK", self.rank), (b"COUNT", self.small_count), (b"MAXLEN", self.small_count))
+
     def bit_range(self):
         words = []
         if self.chance(0.7):
@@ -306,6 +346,26 @@ MAKERS = {
     "SSCAN": (1, lambda g: [b"SSCAN", g.set_key(), g.pick([b"0", b"0", b"abc"])] + g.options(
         (b"MATCH", b"m*"), (b"COUNT", g.integer), most=2)),
     "ENCODING": (3, lambda g: [b"OBJECT", b"ENCODING", g.pick(HASH_KEYS + SET_KEYS)]),
+    "LPUSH": (14, lambda g: [g.pick([b"LPUSH", b"RPUSH"]), g.list_key()] + g.elements()),
+    "LPUSHX": (3, lambda g: [g.pick([b"LPUSHX", b"RPUSHX"]), g.list_key()] + g.elements()),
+    "LPOP": (6, lambda g: [g.pick([b"LPOP", b"RPOP"]), g.list_key()] + ([g.small_count()] if g.chance(0.4) else [])),
+    "LRANGE": (6, lambda g: [b"LRANGE", g.list_key(), g.list_index(), g.list_index()]),
+    "LINDEX": (4, lambda g: [b"LINDEX", g.list_key(), g.list_index()]),
+    "LLEN": (2, lambda g: [b"LLEN", g.list_key()]),
+    "LSET": (4, lambda g: [b"LSET", g.list_key(), g.list_index(), g.element()]),
+    "LINSERT": (4, lambda g: [b"LINSERT", g.list_key(), g.word(g.pick([b"BEFORE", b"AFTER", b"AFTER", b"BESIDE"])), g.element(),
+                              g.element()]),
+    "LREM": (3, lambda g: [b"LREM", g.list_key(), g.list_index(), g.element()]),
+    "LTRIM": (2, lambda g: [b"LTRIM", g.list_key(), g.list_index(), g.list_index()]),
+    "LPOS": (4, lambda g: g.lpos()),
+    "LMOVE": (5, lambda g: [b"LMOVE", g.list_key(), g.list_key(), g.end(), g.end()]),
+    "RPOPLPUSH": (2, lambda g: [b"RPOPLPUSH", g.list_key(), g.list_key()]),
+    "LMPOP": (3, lambda g: g.multi_pop()),
+    "BLPOP": (0.2, lambda g: [g.pick([b"BLPOP", b"BRPOP"]), g.list_key(), g.list_key(), g.pick([b"0.001", b"x", b"-1"])]),
+    "BLMOVE": (0.2, lambda g: [b"BLMOVE", g.list_key(), g.list_key(), g.end(), g.end(), b"0.001"]),
+    "BLMPOP": (0.2, lambda g: g.multi_pop(blocks=True)),
+    "COPY of lists": (1, lambda g: [g.pick([b"COPY", b"RENAME", b"RENAMENX"]), g.pick(LIST_KEYS), g.pick(LIST_KEYS)]),
+    "LIST ENCODING": (0.5, lambda g: [b"OBJECT", b"ENCODING", g.pick(LIST_KEYS)]),
     "DEL": (5, lambda g: [g.pick([b"DEL", b"UNLINK"])] + g.keys()),
     "EXISTS": (3, lambda g: [g.pick([b"EXISTS", b"TOUCH"])] + g.keys()),
     "TYPE": (2, lambda g: [b"TYPE", g.whole_key()]),
@@ -319,7 +379,7 @@ MAKERS = {
     "KEYS": (1, lambda g: [b"KEYS", g.pick([b"*", b"k*", b"k[0-5]", b"?1", b"{tag}*", b"[^k]*", b"k\\1", b"nothing"])]),
     "RANDOMKEY": (1, lambda g: [b"RANDOMKEY"]),
     "SCAN": (1, lambda g: [b"SCAN", g.pick([b"0", b"0", b"abc", b"-1"])] + g.options(
-        (b"MATCH", b"k*"), (b"COUNT", g.integer), (b"TYPE", b"string"))),
+        (b"MATCH", b"k*"), (b"COUNT", g.integer), (b"TYPE", g.pick([b"string", b"list"])))),
     "OBJECT": (4, lambda g: [b"OBJECT", g.word(g.pick([b"ENCODING", b"ENCODING", b"REFCOUNT", b"FREQ", b"NOPE"])), g.any_key()]),
     "DIGEST-VALUE": (3, lambda g: [b"DEBUG", b"DIGEST-VALUE", g.whole_key(), g.whole_key()]),
     "SELECT": (4, lambda g: [b"SELECT", g.database()]),

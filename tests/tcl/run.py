@@ -20,7 +20,12 @@ from lib import servers  # noqa: E402
 from lib.report import Report  # noqa: E402
 
 UNITS = ["unit/type/string", "unit/type/incr", "unit/keyspace", "unit/expire", "unit/scan", "unit/protocol", "unit/bitops",
-         "unit/bitfield", "unit/hyperloglog", "unit/slowlog", "unit/latency-monitor"]
+         "unit/bitfield", "unit/hyperloglog", "unit/slowlog", "unit/latency-monitor",
+         "unit/type/list", "unit/type/list-2", "unit/type/list-3"]
+# The suite's encodings are those of 7.0, where no list is a listpack; 8.10 wins (docs/compatibility.md).
+OTHER_ENCODINGS = {"unit/type/list", "unit/type/list-2", "unit/type/list-3"}
+# Known failures of these are not even run: they would leave clients blocked, which other tests count.
+SKIPS_KNOWN_FAILURES = {"unit/type/list"}
 OK_MIN = 300
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 RESULT = re.compile(r"^\[(ok|err|skip|ignore|exception)\]: ?(.*)")
@@ -36,11 +41,15 @@ def load_known_failures():
     return known
 
 
-def run_unit(unit, server, folder, timeout):
-    """The suite's output for one unit, as (kind, name, details) results."""
+def run_unit(unit, server, folder, timeout, skipped=()):
+    """The suite's output for one unit, as (kind, name, details) results. `skipped`: names of tests."""
     command = ["tclsh", "tests/test_helper.tcl", "--host", "127.0.0.1", "--port", str(server.port), "--durable",
                "--timeout", str(timeout), "--single", unit,
                "--baseport", str(random.randrange(20000, 30000))]  # another run beside this one has its own
+    if unit in OTHER_ENCODINGS:
+        command.append("--ignore-encoding")
+    for name in skipped:
+        command += ["--skiptest", name]
     try:
         done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=5 * timeout)
@@ -83,7 +92,8 @@ def main():
     for unit in arguments.unit or UNITS:
         if not server.is_alive():
             server.start()
-        results = run_unit(unit, server, folder, arguments.timeout)
+        skipped = [name for known_unit, name in known if known_unit == unit and unit in SKIPS_KNOWN_FAILURES]
+        results = run_unit(unit, server, folder, arguments.timeout, skipped)
         check_unit(unit, results, known, counts, report)
         if not report.check(server.is_alive(), f"{unit}: the server is alive", server.output()[-2000:]):
             server.start()
@@ -107,7 +117,7 @@ def check_unit(unit, results, known, counts, report):
             else:
                 report.fail(f"{unit}: {name}", details[:1500])
     for known_unit, name in known:
-        if known_unit == unit and name not in failed:
+        if known_unit == unit and unit not in SKIPS_KNOWN_FAILURES and name not in failed:
             report.fail(f"{unit}: {name}", "is in known-failures.txt and did not fail: take it out")
     report.check(any(kind == "ok" for kind, _, _ in results), f"{unit}: at least one test is ok")
 
