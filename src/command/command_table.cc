@@ -156,6 +156,12 @@ bool find_key_indices(const Row& row, std::span<const Bytes> words,
 bool find_key_indices(const KeySpec& spec, std::span<const Bytes> words,
                       std::vector<std::size_t>* indices) {
   const auto begin = static_cast<std::size_t>(spec.begin);
+  if (!spec.keyword.empty()) {
+    for (std::size_t i = begin; i + 1 < words.size(); ++i) {
+      if (equals_ignoring_case(words[i], spec.keyword)) indices->push_back(++i);
+    }
+    return true;
+  }
   if (begin >= words.size()) return false;
   const auto step = static_cast<std::size_t>(spec.step);
   if (spec.counted) {
@@ -175,10 +181,11 @@ bool find_key_indices(const KeySpec& spec, std::span<const Bytes> words,
 }
 
 std::vector<std::span<const Row>> all_families() {
-  return {string_rows(), bitmap_rows(),        hyperloglog_rows(), list_rows(),
-          hash_rows(),   set_rows(),           generic_rows(),     connection_rows(),
-          client_rows(), introspection_rows(), config_rows(),      server_rows(),
-          debug_rows(),  slowlog_rows(),       latency_rows(),     memory_rows()};
+  return {string_rows(),  bitmap_rows(),     hyperloglog_rows(), list_rows(),
+          hash_rows(),    set_rows(),        sorted_set_rows(),  geo_rows(),
+          generic_rows(), connection_rows(), client_rows(),      introspection_rows(),
+          config_rows(),  server_rows(),     debug_rows(),       slowlog_rows(),
+          latency_rows(), memory_rows()};
 }
 
 }  // namespace diskdb::command

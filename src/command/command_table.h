@@ -66,6 +66,8 @@ std::span<const Row> hyperloglog_rows();
 std::span<const Row> list_rows();
 std::span<const Row> hash_rows();
 std::span<const Row> set_rows();
+std::span<const Row> sorted_set_rows();
+std::span<const Row> geo_rows();
 std::span<const Row> generic_rows();
 std::span<const Row> connection_rows();
 std::span<const Row> client_rows();  ///< CLIENT and its subcommands

@@ -58,6 +58,8 @@ struct Settings {
   Value tcp_keepalive_seconds{};
   Value tcp_nodelay{};
   Value timeout_seconds{};  ///< 0: idle connections stay
+  Value zset_listpack_entries_max{};
+  Value zset_listpack_value_bytes_max{};
 };
 
 enum class OptionType : std::uint8_t {

@@ -316,8 +316,6 @@ constexpr auto kAccepted = std::to_array<Option>({
     immutable(octal("unixsocketperm", "0", 0, 0777)),
     hidden(flag("use-exit-on-panic", "no")),
     hidden(number("watchdog-period", "0", 0, kIntMax)),
-    also("zset-max-ziplist-entries", number("zset-max-listpack-entries", "128", 0, kLongMax)),
-    also("zset-max-ziplist-value", memory("zset-max-listpack-value", "64", 0, kLongMax)),
 });
 static_assert(options_are_sound(kAccepted));
 

@@ -521,6 +521,24 @@ constexpr auto kOptions = std::to_array<Option>({
      .description = "The log cannot be switched off.",
      .otherwise = "the log is what keeps acknowledged writes; use fsync no to sync less, or engine "
                   "memory to keep nothing"},
+    {.name = "zset-max-listpack-entries",
+     .type = kInteger,
+     .initial = "128",
+     .use = kLive,
+     .section = "memory",
+     .description = "The most members of a sorted set that OBJECT ENCODING calls a listpack.",
+     .max = kLongMax,
+     .alias = "zset-max-ziplist-entries",
+     .live = &Settings::zset_listpack_entries_max},
+    {.name = "zset-max-listpack-value",
+     .type = kMemory,
+     .initial = "64",
+     .use = kLive,
+     .section = "memory",
+     .description = "The longest member of a sorted set that OBJECT ENCODING calls a listpack.",
+     .max = kLongMax,
+     .alias = "zset-max-ziplist-value",
+     .live = &Settings::zset_listpack_value_bytes_max},
 });
 static_assert(options_are_sound(kOptions));
 

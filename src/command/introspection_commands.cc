@@ -95,6 +95,10 @@ struct KeyRange {
 KeyRange key_range(const Row& row) {
   KeyRange range;
   for (const KeySpec& spec : row.keys) {
+    if (!spec.keyword.empty()) {
+      range.is_all = false;
+      continue;
+    }
     const int last = spec.last >= 0 ? spec.begin + spec.last : spec.last;
     if (has(spec.use, KeyUse::kIncomplete)) range.is_all = false;
     const bool is_alone = row.keys.size() == 1;
@@ -121,10 +125,19 @@ void reply_key_spec(resp::Reply& reply, const KeySpec& spec) {
   reply.bulk("begin_search");
   reply.map(2);
   reply.bulk("type");
-  reply.bulk("index");
-  reply.bulk("spec");
-  reply.map(1);
-  reply.bulk("index");
+  if (spec.keyword.empty()) {
+    reply.bulk("index");
+    reply.bulk("spec");
+    reply.map(1);
+    reply.bulk("index");
+  } else {
+    reply.bulk("keyword");
+    reply.bulk("spec");
+    reply.map(2);
+    reply.bulk("keyword");
+    reply.bulk(spec.keyword);
+    reply.bulk("startfrom");
+  }
   reply.integer(spec.begin);
   reply.bulk("find_keys");
   reply.map(2);
@@ -349,7 +362,8 @@ std::vector<KeyPlace> find_key_places(const Row& row, std::span<const Bytes> wor
   for (const KeySpec& spec : row.keys) {
     if (has(spec.use, KeyUse::kNotKey)) continue;
     indices.clear();
-    if (!find_key_indices(spec, words, &indices) || indices.empty()) return {};
+    if (!find_key_indices(spec, words, &indices)) return {};
+    if (indices.empty() && spec.keyword.empty()) return {};
     const KeyUse use =
         has(spec.use, KeyUse::kVariableFlags) ? use_in(row, words, spec.use) : spec.use;
     for (const std::size_t index : indices) places.push_back({index, use});

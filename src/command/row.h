@@ -67,10 +67,15 @@ struct KeySpec {
   int step = 1;
   bool counted = false;  ///< words[begin] says how many keys follow (find_keys type keynum)
   Bytes notes = {};
+  /// The key stands behind this word, wherever from `begin` on that stands, if it does.
+  Bytes keyword = {};
 
   static consteval KeySpec at(int index, KeyUse use) { return {.use = use, .begin = index}; }
   static consteval KeySpec range(int begin, int last, int step, KeyUse use) {
     return {.use = use, .begin = begin, .last = last, .step = step};
+  }
+  static consteval KeySpec behind(Bytes keyword, int from, KeyUse use) {
+    return {.use = use, .begin = from, .keyword = keyword};
   }
   static consteval KeySpec count_at(int index, int step, KeyUse use) {
     return {.use = use, .begin = index, .step = step, .counted = true};
@@ -214,6 +219,7 @@ consteval bool rows_are_sound(std::span<const Row> rows) {
     if (row.has(Flag::kWrite) && row.has(Flag::kReadonly)) return false;
     if (row.name.empty() || row.since.empty() || row.summary.empty()) return false;
     for (const KeySpec& spec : row.keys) {
+      if (!spec.keyword.empty()) continue;  // it may be missing
       // A range up to the last word may be empty: the sources of PFMERGE.
       const std::size_t words_min = row.words.minimum() + (spec.last < 0 ? 1 : 0);
       if (spec.begin <= 0 || static_cast<std::size_t>(spec.begin) >= words_min) return false;

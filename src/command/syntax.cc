@@ -44,8 +44,11 @@ constexpr GroupName kGroupNames[] = {
     {"asc_desc", "order"},
     {"async_sync", "flush-type"},
     {"before_after", "where"},
+    {"byscore_bylex", "sortby"},
     {"byte_bit", "unit"},
+    {"circle_box", "by"},
     {"client-id_*", "new-format"},
+    {"count_any", "count"},
     {"count_withscores", "options"},
     {"count_withvalues", "options"},
     {"encoding_offset", "get-block"},
@@ -53,20 +56,27 @@ constexpr GroupName kGroupNames[] = {
     {"encoding_offset_value", "set-block"},
     {"end_unit", "end-unit-block"},
     {"get-block_write", "operation"},
+    {"gt_lt", "comparison"},
     {"ip:port_new-format", "filter"},
     {"left_right", "where"},
-    {"obo_bulk", "ordering"},
+    {"m_km_ft_mi", "unit"},
+    {"member_longitude_latitude", "from"},
+    {"min_max", "where"},
     {"module-name_category_pattern", "filterby"},
     {"nosave_save", "save-selector"},
     {"nx_xx*", "condition"},
+    {"obo_bulk", "ordering"},
     {"on_off", "enabled"},
     {"on_off_skip", "action"},
     {"overflow-block_write-operation", "write"},
     {"protover_username_password_clientname", "arguments"},
+    {"radius_unit", "circle"},
     {"seconds_milliseconds_*", "expiration"},
     {"set-block_incrby-block", "write-operation"},
     {"start_end-unit-block", "range"},
     {"start_end_unit", "range"},
+    {"sum_min_max*", "aggregate"},
+    {"width_height_unit", "box"},
     {"wrap_sat_fail", "overflow-block"},
     {"write_all", "mode"},
 };
@@ -322,10 +332,19 @@ class Parser {
 std::optional<std::size_t> spec_at(const Row& row, std::size_t position) {
   for (std::size_t i = 0; i < row.keys.size(); ++i) {
     const KeySpec& spec = row.keys[i];
+    if (!spec.keyword.empty()) continue;
     const auto first = static_cast<std::size_t>(spec.begin) + (spec.counted ? 1 : 0);
     const std::size_t last = spec.last > 0 ? first + static_cast<std::size_t>(spec.last) : first;
     const auto step = static_cast<std::size_t>(spec.step);
     if (position >= first && position <= last && (position - first) % step == 0) return i;
+  }
+  return std::nullopt;
+}
+
+/// The spec of the key behind this token.
+std::optional<std::size_t> spec_behind(const Row& row, Bytes token) {
+  for (std::size_t i = 0; i < row.keys.size(); ++i) {
+    if (!row.keys[i].keyword.empty() && row.keys[i].keyword == token) return i;
   }
   return std::nullopt;
 }
@@ -363,6 +382,17 @@ void mark_keys(const Row& row, std::vector<Argument>& arguments, std::size_t pos
   }
 }
 
+/// Marks the keys that stand behind words of their own.
+void mark_announced_keys(const Row& row, std::vector<Argument>& arguments) {
+  for (Argument& argument : arguments) {
+    mark_announced_keys(row, argument.parts);
+    const auto spec = spec_behind(row, argument.token);
+    if (!spec) continue;
+    argument.key_spec = spec;
+    argument.type = ArgumentType::kKey;
+  }
+}
+
 }  // namespace
 
 Bytes argument_type_name(ArgumentType type) {
@@ -375,6 +405,7 @@ std::optional<std::vector<Argument>> parse_syntax(const Row& row) {
   if (!arguments) return std::nullopt;
   const std::size_t own_words = row.name.find(' ') == Bytes::npos ? 1 : 2;
   mark_keys(row, *arguments, own_words);
+  mark_announced_keys(row, *arguments);
   return arguments;
 }
 

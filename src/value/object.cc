@@ -518,7 +518,7 @@ std::uint64_t ScoreSet::count_below_key(PageKey key, Bytes member) const {
   return tree().rank(key, member);
 }
 
-bool ScoreSet::put(Bytes member, double score) {
+ScoreChange ScoreSet::put(Bytes member, double score) {
   if (!object_->is_small()) {
     const std::uint64_t hash = member_hash(member);
     need([&] { return object_->sorted_set().missing_for_put(hash, member, score); });
@@ -528,11 +528,11 @@ bool ScoreSet::put(Bytes member, double score) {
   const std::size_t index = object_->page().find_tail(member);
   const bool is_new = index == object_->page().count();
   if (!is_new) {
-    if (object_->page().key(index) == key) return false;
+    if (object_->page().key(index) == key) return ScoreChange::kNone;
     erase_in_page(index, 1);
   }
   insert_in_page(object_->page().lower_bound(key, member).index, key, Entry::whole(member));
-  return is_new;
+  return is_new ? ScoreChange::kNew : ScoreChange::kMoved;
 }
 
 bool ScoreSet::erase(Bytes member) {
@@ -559,6 +559,23 @@ void ScoreSet::erase_range(std::uint64_t first, std::uint64_t last) {
     need([&] { return object_->sorted_set().missing_for(member_hash(c.entry()), c.entry()); });
   }
   object_->sorted_set().erase_range(first, last, member_hash, edit());
+}
+
+std::uint64_t ScoreSet::count_below_hash(std::uint64_t hash) const {
+  need([&] { return index().missing_for({hash, 0}, {}); });
+  return object_->sorted_set().count_below_hash(hash);
+}
+
+void ScoreSet::in_hash_order(std::uint64_t first, std::uint64_t last,
+                             std::vector<HashedScore>* out) const {
+  std::vector<MissingPage> missing;
+  for (;;) {
+    index().missing_in(first, last, 1, &missing);
+    if (missing.empty()) break;
+    use_->source->load(*object_, missing[0]);
+    missing.clear();
+  }
+  object_->sorted_set().in_hash_order(first, last, out);
 }
 
 }  // namespace diskdb::value

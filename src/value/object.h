@@ -368,13 +368,22 @@ class ScoreSet : public ObjectHandle {
   std::uint64_t count_below(double score, Bytes member = {}) const;
   /// How many have at most this score.
   std::uint64_t count_up_to(double score) const;
-  /// True if the member is new. Requires: `score` is not NaN.
-  bool put(Bytes member, double score);
+  /// Requires: `score` is not NaN.
+  ScoreChange put(Bytes member, double score);
   bool erase(Bytes member);
   /// By rank. Requires: first <= last <= count(). Cost: O(log n) a member.
   void erase_range(std::uint64_t first, std::uint64_t last);
 
+  // ---- For scans, which must meet a member whatever its score becomes. Requires: large.
+
+  /// How many members have a hash below this one.
+  std::uint64_t count_below_hash(std::uint64_t hash) const;
+  /// Appends the members at positions [first, last) in order of hash. Requires: first <= last <=
+  /// count().
+  void in_hash_order(std::uint64_t first, std::uint64_t last, std::vector<HashedScore>* out) const;
+
  private:
+  CountedTree& index() const { return *object_->sorted_set().trees()[1]; }
   std::uint64_t count_below_key(PageKey key, Bytes member) const;
 };
 

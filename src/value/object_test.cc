@@ -171,7 +171,7 @@ TEST(Object, ScoreSetIsASetOfPairs) {
       const double score = static_cast<double>(rig.random() % 200) - 100;
       const bool was_there = scores.contains(member);
       if (rig.random() % 3 != 0) {
-        ASSERT_EQ(zset.put(member, score), !was_there);
+        ASSERT_EQ(zset.put(member, score) == ScoreChange::kNew, !was_there);
         if (was_there) order.erase({scores[member], member});
         scores[member] = score;
         order.insert({score, member});

@@ -68,22 +68,22 @@ std::optional<std::uint64_t> SortedSet::rank(std::uint64_t hash, Bytes member) c
   return place ? std::optional(scores_.rank({place->score_key, 0}, member)) : std::nullopt;
 }
 
-bool SortedSet::put(std::uint64_t hash, Bytes member, double score, const PageEdit& edit) {
+ScoreChange SortedSet::put(std::uint64_t hash, Bytes member, double score, const PageEdit& edit) {
   const std::uint64_t key = score_key(score);
   const auto place = find(hash, member);
   if (!place) {
     scores_.insert({key, 0}, Entry::whole(member), edit);
     add_to_index(hash, key, edit);
-    return true;
+    return ScoreChange::kNew;
   }
-  if (place->score_key == key) return false;
+  if (place->score_key == key) return ScoreChange::kNone;
   const std::string ordinal(place->ordinal);
   // In this order: a page that the erasure empties would send the insertion to its neighbour, which
   // may be cold.
   scores_.insert({key, 0}, Entry::whole(member), edit);
   scores_.erase({place->score_key, 0}, member, edit);
   index_.replace({hash, 0}, Entry::pair(ordinal, as_bytes(key)), edit);
-  return false;
+  return ScoreChange::kMoved;
 }
 
 bool SortedSet::erase(std::uint64_t hash, Bytes member, const PageEdit& edit) {
@@ -111,6 +111,15 @@ void SortedSet::add_to_index(std::uint64_t hash, std::uint64_t score_key, const 
   for (std::uint32_t n = 1;
        !index_.insert({hash, 0}, Entry::pair(ordinal, as_bytes(score_key)), edit); ++n) {
     ordinal.assign({static_cast<char>(n >> 8U), static_cast<char>(n)});
+  }
+}
+
+void SortedSet::in_hash_order(std::uint64_t first, std::uint64_t last,
+                              std::vector<HashedScore>* out) const {
+  if (first == last) return;
+  CountedTree::Cursor c = index_.at(first);
+  for (std::uint64_t left = last - first; left > 0; --left, c.next()) {
+    out->push_back({c.key().high, score_of_key(score_key_in(c.pair().value))});
   }
 }
 

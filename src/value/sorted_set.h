@@ -22,6 +22,19 @@ namespace diskdb::value {
 std::uint64_t score_key(double score);
 double score_of_key(std::uint64_t key);
 
+/// What put() did.
+enum class ScoreChange : std::uint8_t {
+  kNone,   ///< the member had this score
+  kMoved,  ///< it had another
+  kNew,    ///< it was not there
+};
+
+/// A member as the index knows it.
+struct HashedScore {
+  std::uint64_t hash;
+  double score;
+};
+
 /// Threads: shard-local.
 /// Invariants:
 ///   I1  Each (score, member) has one entry in the index, and no others are there.
@@ -40,8 +53,8 @@ class SortedSet {
   std::optional<double> score(std::uint64_t hash, Bytes member) const;
   /// How many are before the member, by score and then by bytes.
   std::optional<std::uint64_t> rank(std::uint64_t hash, Bytes member) const;
-  /// True if the member is new. Requires: `score` is not NaN.
-  bool put(std::uint64_t hash, Bytes member, double score, const PageEdit& edit);
+  /// Requires: `score` is not NaN.
+  ScoreChange put(std::uint64_t hash, Bytes member, double score, const PageEdit& edit);
   bool erase(std::uint64_t hash, Bytes member, const PageEdit& edit);
 
   /// Erases the members of ranks [first, last). Requires: scores().missing_for_erase() and
@@ -52,6 +65,14 @@ class SortedSet {
 
   std::optional<MissingPage> missing_for(std::uint64_t hash, Bytes member) const;
   std::optional<MissingPage> missing_for_put(std::uint64_t hash, Bytes member, double score) const;
+
+  // ---- In order of hash.
+
+  /// How many members' hashes are below.
+  std::uint64_t count_below_hash(std::uint64_t hash) const { return index_.rank({hash, 0}); }
+  /// Appends the members at positions [first, last) of that order. Requires: the index's
+  /// missing_in() of the range names nothing; first <= last <= count().
+  void in_hash_order(std::uint64_t first, std::uint64_t last, std::vector<HashedScore>* out) const;
 
   /// In order of score and member: key() is the score_key(), entry() the member. Not to be changed
   /// but by put() and erase().

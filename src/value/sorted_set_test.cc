@@ -151,7 +151,8 @@ class Model {
       while (const auto missing = set_->missing_for_put(hash_of(member), member, score)) {
         store_.install(*set_, *missing);
       }
-      ASSERT_EQ(set_->put(hash_of(member), member, score, store_.edit()), known == scores_.end());
+      ASSERT_EQ(set_->put(hash_of(member), member, score, store_.edit()) == ScoreChange::kNew,
+                known == scores_.end());
       if (known != scores_.end()) order_.erase({known->second, member});
       order_.insert({score, member});
       scores_[member] = score;

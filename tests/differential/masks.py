@@ -130,6 +130,8 @@ MASKS = [
     Mask(("SPOP",), _same_elements, "those that take all, in any order; chance is not compared"),
     Mask(("SRANDMEMBER",), _same_count, "chance"),
     Mask(("SSCAN",), _same_cursor_reply, "cursors and order of a set belong to the server's table"),
+    Mask(("ZRANDMEMBER",), _same_null, "chance"),
+    Mask(("ZSCAN",), _same_cursor_reply, "cursors and order of a large sorted set belong to the server's table"),
     Mask(("KEYS",), _same_elements, "the order of keys belongs to the server's table"),
     Mask(("SCAN",), _same_cursor_reply, "cursors and order belong to the server's table"),
     Mask(("OBJECT", "ENCODING"), _small_list, "8.10 wins over 7.0 (newer.txt)"),

@@ -16,7 +16,12 @@ NOT_HLL_KEY = b"nohll"
 LIST_KEYS = [b"l0", b"l1", b"l2", b"{tag}l", b"long list"]
 HASH_KEYS = [b"hash0", b"hash1", b"hash2", b"{tag}hash"]
 SET_KEYS = [b"set0", b"set1", b"set2", b"{tag}set", b"ints"]
-ALL_KEYS = KEYS + LARGE_KEYS + COUNTER_KEYS + HLL_KEYS + [NOT_HLL_KEY] + HASH_KEYS + SET_KEYS + LIST_KEYS
+ZSET_KEYS = [b"z0", b"z1", b"z2", b"{tag}z"]
+LEX_KEYS = [b"lex0", b"lex1"]  # all members have the score 0: by string nothing else has a meaning
+GEO_KEYS = [b"geo0", b"geo1"]
+SORTED_KEYS = ZSET_KEYS + LEX_KEYS + GEO_KEYS
+ALL_KEYS = (SORTED_KEYS + KEYS + LARGE_KEYS + COUNTER_KEYS + HLL_KEYS + [NOT_HLL_KEY] + HASH_KEYS + SET_KEYS
+            + LIST_KEYS)
 DATABASES = 4
 
 INT_EDGES = [b"0", b"1", b"-1", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808",
@@ -113,6 +118,104 @@ class Generator:
         keys = self.set_keys()
         count = self.pick([b"0", b"-1", b"abc", b"99"]) if self.chance(0.05) else b"%d" % len(keys)
         return [b"SINTERCARD", count] + keys + self.options((b"LIMIT", self.integer), most=1)
+    def zset_key(self):
+        return self.pick(ZSET_KEYS) if self.chance(0.96) else self.key()
+
+    def score(self):
+        if self.chance(0.1):
+            return self.pick([b"inf", b"-inf", b"nan", b"1e17", b"1e300", b"abc", b"", b"0.1", b"-0.5", b"4611686018427387904"])
+        return b"%d" % self.random.randint(-20, 20) if self.chance(0.7) else b"%.*g" % (
+            self.random.randint(1, 17), self.random.uniform(-1e3, 1e3))
+
+    def zmember(self):
+        if self.chance(0.95):
+            return b"m%d" % self.random.randrange(40)
+        return self.value() if self.chance(0.5) else b"m%d" % self.random.randrange(3000)
+
+    def zmembers(self, most=6):
+        return [self.zmember() for _ in range(self.random.randint(1, most))]
+
+    def zadd(self):
+        words = [b"ZADD", self.zset_key()] + self.options((b"NX",), (b"XX",), (b"GT",), (b"LT",), (b"CH",), (b"INCR",))
+        count = self.random.randint(1, 4) if self.chance(0.97) else self.random.randint(60, 400)
+        for _ in range(count):
+            words += [b"%d" % self.random.randint(-9, 9), b"m%d" % self.random.randrange(3000)] if count > 4 else [
+                self.score(), self.zmember()]
+        return words
+
+    def zadd_lex(self):
+        words = [b"ZADD", self.pick(LEX_KEYS)]
+        for _ in range(self.random.randint(1, 9)):
+            words += [b"0", self.value()]
+        return words
+
+    def score_bound(self):
+        if self.chance(0.2):
+            return self.pick([b"-inf", b"+inf", b"(-inf", b"(inf", b"(", b"x", b""])
+        return self.pick([b"", b"("]) + b"%d" % self.random.randint(-25, 25)
+
+    def lex_bound(self):
+        return self.pick([b"-", b"+", b"x", b""]) if self.chance(0.3) else self.pick([b"[", b"("]) + self.value()
+
+    def limit(self):
+        return (b"LIMIT", lambda: b"%d" % self.random.randint(-1, 8), lambda: b"%d" % self.random.randint(-1, 8))
+
+    def zrange(self):
+        kind = self.pick([b"ZRANGE", b"ZREVRANGE", b"ZRANGEBYSCORE", b"ZREVRANGEBYSCORE", b"ZRANGESTORE"])
+        by_score = kind.endswith(b"SCORE") or kind in (b"ZRANGE", b"ZRANGESTORE") and self.chance(0.4)
+        words = [kind, self.zset_key()] + ([self.zset_key()] if kind == b"ZRANGESTORE" else [])
+        words += [self.score_bound(), self.score_bound()] if by_score else [self.index(), self.index()]
+        if by_score and not kind.endswith(b"SCORE"):
+            words.append(b"BYSCORE")
+        return words + self.options((b"WITHSCORES",), self.limit(), (b"REV",), most=2)
+
+    def zrange_lex(self):
+        kind = self.pick([b"ZRANGEBYLEX", b"ZREVRANGEBYLEX", b"ZLEXCOUNT", b"ZREMRANGEBYLEX"])
+        words = [kind, self.pick(LEX_KEYS), self.lex_bound(), self.lex_bound()]
+        return words + self.options(self.limit(), most=1) if kind.endswith(b"GEBYLEX") else words
+
+    def zalgebra(self):
+        kind = self.pick([b"ZUNION", b"ZINTER", b"ZDIFF", b"ZUNIONSTORE", b"ZINTERSTORE", b"ZDIFFSTORE", b"ZINTERCARD"])
+        keys = [self.zset_key() if self.chance(0.9) else self.set_key() for _ in range(self.random.randint(1, 3))]
+        words = [kind] + ([self.zset_key()] if kind.endswith(b"STORE") else [])
+        words += [self.pick([b"0", b"-1", b"abc", b"99"]) if self.chance(0.05) else b"%d" % len(keys)] + keys
+        return words + self.options((b"WITHSCORES",), (b"WEIGHTS", *[self.score for _ in keys]), (b"LIMIT", self.integer), (
+            b"AGGREGATE", lambda: self.pick([b"SUM", b"MIN", b"MAX", b"NOPE"])), most=2)
+
+    def coordinates(self):
+        if self.chance(0.05):
+            return [self.pick([b"180", b"-180", b"181", b"x"]), self.pick([b"85.05112878", b"-85.05112878", b"86", b""])]
+        spread = self.pick([1, 10, 180])
+        return [b"%.6f" % self.random.uniform(-spread, spread), b"%.6f" % self.random.uniform(-spread * 0.47, spread * 0.47)]
+
+    def place(self):
+        return b"p%d" % self.random.randrange(60)
+
+    def geoadd(self):
+        words = [b"GEOADD", self.pick(GEO_KEYS)] + self.options((b"NX",), (b"XX",), (b"CH",), most=1)
+        for _ in range(self.random.randint(1, 8)):
+            words += self.coordinates() + [self.place()]
+        return words
+
+    def geo_options(self):
+        # Sorted: of places equally far apart the order is chance, but those of a test are not.
+        return [self.pick([b"ASC", b"DESC"])] + self.options(
+            (b"WITHDIST",), (b"WITHHASH",), (b"WITHCOORD",), (b"COUNT", lambda: b"%d" % self.random.randint(0, 9)), most=2)
+
+    def geosearch(self):
+        size = lambda: b"%d" % self.pick([0, 1, 50, 500, 2000, 6000, 20000])  # noqa: E731
+        center = [b"FROMMEMBER", self.place()] if self.chance(0.5) else [b"FROMLONLAT"] + self.coordinates()
+        shape = [b"BYRADIUS", size()] if self.chance(0.5) else [b"BYBOX", size(), size()]
+        words = center + shape + [self.pick([b"km", b"mi", b"m", b"ft"])]
+        if self.chance(0.15):
+            return [b"GEOSEARCHSTORE", self.pick(GEO_KEYS), self.pick(GEO_KEYS)] + words + self.options((b"STOREDIST",), most=1)
+        if self.chance(0.3):
+            return [b"GEOSEARCH", self.pick(GEO_KEYS)] + words  # in the order of searching
+        return [b"GEOSEARCH", self.pick(GEO_KEYS)] + words + self.geo_options()
+
+    def georadius(self):
+        words = self.coordinates() + [b"%d" % self.pick([1, 100, 3000]), b"km"] + self.geo_options()
+        return [b"GEORADIUS", self.pick(GEO_KEYS)] + words
 
     def hll_key(self):
         return self.pick(HLL_KEYS) if self.chance(0.95) else NOT_HLL_KEY
@@ -366,6 +469,32 @@ MAKERS = {
     "BLMPOP": (0.2, lambda g: g.multi_pop(blocks=True)),
     "COPY of lists": (1, lambda g: [g.pick([b"COPY", b"RENAME", b"RENAMENX"]), g.pick(LIST_KEYS), g.pick(LIST_KEYS)]),
     "LIST ENCODING": (0.5, lambda g: [b"OBJECT", b"ENCODING", g.pick(LIST_KEYS)]),
+    "ZADD": (14, lambda g: g.zadd()),
+    "ZADD of strings": (3, lambda g: g.zadd_lex()),
+    "ZINCRBY": (4, lambda g: [b"ZINCRBY", g.zset_key(), g.score(), g.zmember()]),
+    "ZREM": (5, lambda g: [b"ZREM", g.zset_key()] + g.zmembers(30)),
+    "ZSCORE": (4, lambda g: [g.pick([b"ZSCORE", b"ZRANK", b"ZREVRANK"]), g.zset_key(), g.zmember()]),
+    "ZMSCORE": (2, lambda g: [b"ZMSCORE", g.zset_key()] + g.zmembers()),
+    "ZCARD": (2, lambda g: [b"ZCARD", g.pick(SORTED_KEYS)]),
+    "ZCOUNT": (3, lambda g: [g.pick([b"ZCOUNT", b"ZCOUNT", b"ZREMRANGEBYSCORE"]), g.zset_key(), g.score_bound(),
+                             g.score_bound()]),
+    "ZREMRANGEBYRANK": (1, lambda g: [b"ZREMRANGEBYRANK", g.zset_key(), g.index(), g.index()]),
+    "ZRANGE": (10, lambda g: g.zrange()),
+    "ZRANGEBYLEX": (4, lambda g: g.zrange_lex()),
+    "ZPOPMIN": (2, lambda g: [g.pick([b"ZPOPMIN", b"ZPOPMAX"]), g.zset_key()] + g.pick([[], [b"0"], [b"3"], [b"-1"], [b"x"]])),
+    "ZMPOP": (2, lambda g: [b"ZMPOP", b"2", g.zset_key(), g.zset_key(), g.pick([b"MIN", b"max"])] + g.options(
+        (b"COUNT", g.integer), most=1)),
+    "ZRANDMEMBER": (1, lambda g: [b"ZRANDMEMBER", g.zset_key()] + g.pick([[], [b"5"], [b"-5"], [b"0"], [b"x"]])),
+    "ZSCAN": (1, lambda g: [b"ZSCAN", g.zset_key(), g.pick([b"0", b"0", b"abc"])] + g.options(
+        (b"MATCH", b"m*"), (b"COUNT", g.integer), most=2)),
+    "ZUNION": (6, lambda g: g.zalgebra()),
+    "GEOADD": (6, lambda g: g.geoadd()),
+    "GEOPOS": (3, lambda g: [g.pick([b"GEOPOS", b"GEOHASH", b"GEODIST"]), g.pick(GEO_KEYS), g.place(), g.place()]),
+    "GEOSEARCH": (6, lambda g: g.geosearch()),
+    "GEORADIUS": (2, lambda g: g.georadius()),
+    "ENCODING of sorted sets": (2, lambda g: [b"OBJECT", b"ENCODING", g.pick(SORTED_KEYS)]),
+    "RENAME of sorted sets": (1, lambda g: [g.pick([b"RENAME", b"COPY"]), g.pick(ZSET_KEYS), g.pick(ZSET_KEYS)]),
+    "DEL of sorted sets": (1, lambda g: [b"DEL", g.pick(SORTED_KEYS)]),
     "DEL": (5, lambda g: [g.pick([b"DEL", b"UNLINK"])] + g.keys()),
     "EXISTS": (3, lambda g: [g.pick([b"EXISTS", b"TOUCH"])] + g.keys()),
     "TYPE": (2, lambda g: [b"TYPE", g.whole_key()]),
