@@ -117,8 +117,8 @@ std::size_t Dispatcher::find_group(std::span<const resp::Request> requests) {
     }
     if (plain.row == nullptr) break;
     const std::size_t key_index = plain.row->single_key_index();
-    if (key_index == 0 || plain.row->has(Flag::kContainer)) break;
-    if (plain.row->has(Flag::kBlocking)) break;
+    if (key_index == 0) break;
+    if (plain.row->has(Flag::kContainer | Flag::kBlocking | Flag::kAllShards)) break;
     if (!plain.row->words.admits(words.size())) break;
     if (requests[count].raw.size() > kFrameBytesReserved) break;
     plain.key = access_.key(words[key_index]);

@@ -1,6 +1,6 @@
 // command/generic_commands.h — the generic family: commands on keys whatever their type. The rows
 // stand in generic_commands.cc, the functions there (existence, names, copies), in
-// expire_commands.cc, scan_commands.cc and object_commands.cc.
+// expire_commands.cc, scan_commands.cc, dump_commands.cc, sort_command.cc and object_commands.cc.
 #pragma once
 
 #include "base/refusal.h"
@@ -30,6 +30,14 @@ Outcome ttl(CommandContext& cx, Arguments args);
 Outcome keys(CommandContext& cx, Arguments args);
 Outcome randomkey(CommandContext& cx, Arguments args);
 Outcome scan(CommandContext& cx, Arguments args);
+
+// dump_commands.cc
+Outcome dump(CommandContext& cx, Arguments args);
+Outcome restore(CommandContext& cx, Arguments args);
+
+// sort_command.cc
+Outcome sort(CommandContext& cx, Arguments args);
+Outcome sort_ro(CommandContext& cx, Arguments args);
 
 // object_commands.cc
 Outcome object_encoding(CommandContext& cx, Arguments args);

@@ -1,4 +1,5 @@
 // The server as a whole: its databases, what it knows of itself (INFO), its data on disk, its end.
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -167,7 +168,10 @@ Outcome memory_usage(CommandContext& cx, Arguments args) {
   }
   keyspace::Shard& shard = cx.services.keyspace.shard_of(cx.key().slot);
   const keyspace::Table& table = cx.keyspace.table(shard, cx.session.db);
-  const std::size_t share = table.index_bytes() / (table.count() + table.gone_count());
+  // Where keys are few, what finds them is no matter of this one.
+  constexpr std::size_t kShareMax = 64;
+  const std::size_t share =
+      std::min(table.index_bytes() / (table.count() + table.gone_count()), kShareMax);
   const bool is_large =
       record->encoding() == keyspace::Encoding::kObject && !record->object().is_small();
   const std::size_t pages = is_large ? record->object().bytes() : 0;  // those in memory

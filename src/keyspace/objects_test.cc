@@ -283,7 +283,8 @@ class Life {
       value::ScoreSet zset(edit.object(), edit.use());
       const auto score = static_cast<double>(random_.below(100));
       if (grows) {
-        ASSERT_EQ(zset.put(member, score), !expected->contains(member));
+        const bool is_new = zset.put(member, score) == value::ScoreChange::kNew;
+        ASSERT_EQ(is_new, !expected->contains(member));
         (*expected)[member] = std::to_string(score);
       } else {
         ASSERT_EQ(zset.erase(member), expected->erase(member) == 1);

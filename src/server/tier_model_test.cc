@@ -193,7 +193,8 @@ enum class Fault { kNone, kFails, kPowerOff };
 
 /// How one life of a server goes; drawn from the seed.
 struct Plan {
-  explicit Plan(std::uint64_t seed) : random(seed * 7919 + 1) {
+  /// `survives_pages`: reading a page of an object never fails.
+  Plan(std::uint64_t seed, bool survives_pages) : random(seed * 7919 + 1) {
     options.keyspace.shard_count = 1U << random.below(7);
     options.keyspace.database_count = 4;
     options.keyspace.hash_seed = seed + 1;
@@ -217,6 +218,7 @@ struct Plan {
     room_percent = random.chance_percent(60) ? random.below(30) : 0;
     warm_percent = random.chance_percent(60) ? random.below(30) : 0;
     if (random.chance_percent(40)) policy = static_cast<keyspace::Policy>(random.below(7));
+    if (random.chance_percent(60) && survives_pages) commands.elements_percent = random.below(60);
     if (random.chance_percent(50)) {
       full_permille = 1 + random.below(40);
       options.segment_bytes = 4_KiB << random.below(5);  // soon there is none left
@@ -260,7 +262,7 @@ class Life {
   enum class Behind { kFakeStore, kRocksDb };
 
   Life(std::uint64_t seed, Behind behind)
-      : plan_(seed),
+      : plan_(seed, behind == Behind::kFakeStore),
         behind_(behind),
         disk_(seed),
         random_(plan_.random),
