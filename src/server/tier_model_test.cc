@@ -1098,8 +1098,8 @@ class Life {
     std::size_t dirty = 0;
     for (keyspace::Shard& shard : keyspace.shards()) {
       for (const auto& table : shard.tables) {
-        bytes += table->allocated_bytes();
-        dirty += table->dirty_bytes();
+        bytes += table->allocated_bytes() + static_cast<std::size_t>(table->pages().bytes);
+        dirty += table->dirty_bytes() + static_cast<std::size_t>(table->pages().dirty_bytes);
       }
     }
     EXPECT_EQ(keyspace.allocated_bytes(), bytes);

@@ -68,9 +68,40 @@ Ranks ranks_of(const value::ScoreSet& set, const ScoreRange& range) {
   return ranks_from_to(first, last);
 }
 
+namespace {
+
+/// How many members stand before the end of an interval, as a binary search by member alone finds
+/// them. `included`: which kind of bound has its own member before it.
+std::uint64_t count_by_member(const value::ScoreSet& set, const LexBound& bound,
+                              LexBound::Kind included) {
+  if (bound.kind == LexBound::Kind::kLowest) return 0;
+  std::uint64_t first = 0;
+  std::uint64_t last = set.count();
+  if (bound.kind == LexBound::Kind::kHighest) return last;
+  while (first < last) {
+    const std::uint64_t middle = first + (last - first) / 2;
+    const value::ElementCursor cursor = set.at(middle);
+    const Bytes member = cursor.entry();
+    const bool is_before =
+        member < bound.member || (bound.kind == included && member == bound.member);
+    if (is_before) {
+      first = middle + 1;
+    } else {
+      last = middle;
+    }
+  }
+  return first;
+}
+
+}  // namespace
+
 Ranks ranks_of(const value::ScoreSet& set, const LexRange& range) {
   if (set.is_empty()) return {};
   const double score = set.at(0).score();
+  if (set.at(set.count() - 1).score() != score) {
+    return ranks_from_to(count_by_member(set, range.min, LexBound::Kind::kExcluded),
+                         count_by_member(set, range.max, LexBound::Kind::kIncluded));
+  }
   return ranks_from_to(count_before(set, score, range.min, LexBound::Kind::kExcluded),
                        count_before(set, score, range.max, LexBound::Kind::kIncluded));
 }

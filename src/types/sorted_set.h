@@ -63,7 +63,7 @@ struct Ranks {
 /// The members whose scores lie in the range.
 Ranks ranks_of(const value::ScoreSet& set, const ScoreRange& range);
 /// The members that lie in the range. What that means if their scores differ, Redis leaves open;
-/// here the others' members count as larger.
+/// like Redis's skiplist we search by member alone, which finds them if they ascend all the same.
 Ranks ranks_of(const value::ScoreSet& set, const LexRange& range);
 /// From `start` to `stop`, both included, counted from the end if negative, as ZRANGE takes them.
 Ranks ranks_between(std::uint64_t count, std::int64_t start, std::int64_t stop);
