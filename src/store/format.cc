@@ -24,7 +24,6 @@ constexpr std::uint8_t kHasExpiry = 1;
 constexpr std::uint8_t kIsRaw = 2;
 constexpr std::uint8_t kKnownFlags = kHasExpiry | kIsRaw;
 
-constexpr std::uint8_t kBytesEncoding = 0;
 constexpr std::uint8_t kIntegerEncoding = 1;
 constexpr std::uint8_t kObjectEncoding = 3;
 
