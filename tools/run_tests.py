@@ -62,7 +62,7 @@ def unit_steps(build):
 def system_steps():
     """The system tests in their short form; each script's --help tells about the long one."""
     return [
-        script("differential", "tests/differential/run.py", "--seeds", 2, "--commands", 5000),
+        script("differential", "tests/differential/run.py", "--seed", 1, "--seeds", 2, "--commands", 5000),
         script("introspection", "tests/introspection/compare.py"),
         script("tcl", "tests/tcl/run.py", seconds_max=1200),
         script("clients", "tests/clients/run.py", "--requests", 50_000),

@@ -77,9 +77,9 @@ def _small_list(ours, theirs):
 
 
 def _newer_checks_first(ours, theirs):
-    """Since 7.2 bad arguments are refused even when the key is absent; 7.0 answers as for an empty string."""
+    """Since 7.2 bad arguments are refused before the key is looked at; 7.0 answers for an absent key, or refuses its type."""
     complaints = (b"-ERR syntax error\r\n", b"-ERR value is not an integer or out of range\r\n")
-    return ours in complaints and theirs in (b":0\r\n", b":-1\r\n")
+    return ours in complaints and (theirs in (b":0\r\n", b":-1\r\n") or theirs.startswith(b"-WRONGTYPE "))
 
 
 def _same_slow_commands(ours, theirs):
