@@ -70,7 +70,7 @@ step differential "replies byte for byte as Redis's, and DEBUG DIGEST" \
   tests/differential/run.py --seeds "$(pick 40 3)" --commands "$(pick 50000 5000)" --deadline 3600
 step restarts "the same random commands, DiskDB killed and restarted all the time" \
   tests/differential/run.py --only random --kill --check-every 300 --seeds "$(pick 20 2)" --deadline 3600
-step tcl "eleven units of Redis's own test suite" tests/tcl/run.py
+step tcl "units of Redis's own test suite" tests/tcl/run.py
 step kill9 "kill -9 under load; always and everysec" tests/crash/kill9.py --rounds "$(pick 200 10)" --deadline 3600
 step kill9_tier "the same under maxmemory 16mb, with checkpoints at random" \
   tests/crash/kill9.py --rounds "$(pick 300 10)" --maxmemory 16mb --bgsave 60 --deadline 3600

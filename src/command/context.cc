@@ -2,6 +2,14 @@
 
 namespace diskdb::command {
 
+Answer<const keyspace::Key*> CommandContext::first_of(keyspace::Type type) {
+  for (const keyspace::Key& key : keys) {
+    TRY_LET(const keyspace::Record* record, keyspace.find(key, type));
+    if (record != nullptr) return &key;
+  }
+  return static_cast<const keyspace::Key*>(nullptr);
+}
+
 Outcome CommandContext::refuse(std::string text) {
   constexpr Bytes kLineEnds = "\r\n";
   text.erase(text.find_last_not_of(kLineEnds) + 1);

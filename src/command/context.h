@@ -39,6 +39,8 @@ struct CommandContext {
   std::optional<Wait> wait = {};
 
   const keyspace::Key& key() const { return keys[0]; }
+  /// The first of the keys that holds a value; null if none does. Refuses if that is not of `type`.
+  Answer<const keyspace::Key*> first_of(keyspace::Type type);
   Millis now() const { return keyspace.now(); }
   /// For errors that quote something: `text` begins with its code. Line ends around it are dropped.
   Outcome refuse(std::string text);

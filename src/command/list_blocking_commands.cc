@@ -23,20 +23,10 @@ namespace {
 Bytes pop_name(End end) { return end == End::kLeft ? "LPOP" : "RPOP"; }
 Bytes end_name(End end) { return end == End::kLeft ? "LEFT" : "RIGHT"; }
 
-/// The first of the keys that is a list; null if none is. Refuses if one before it is something
-/// else.
-Answer<const keyspace::Key*> first_list(CommandContext& cx) {
-  for (const keyspace::Key& key : cx.keys) {
-    TRY_LET(const Record* record, cx.keyspace.find(key, Type::kList));
-    if (record != nullptr) return &key;
-  }
-  return static_cast<const keyspace::Key*>(nullptr);
-}
-
 Outcome pop_or_wait(CommandContext& cx, Arguments args, End end) {
   while (args.count() > 1) args.next();
   TRY_LET(const Millis until, next_timeout(cx, args));
-  TRY_LET(const keyspace::Key* key, first_list(cx));
+  TRY_LET(const keyspace::Key* key, cx.first_of(Type::kList));
   if (key == nullptr) return cx.wait_for(Type::kList, until, cx.keys.size());
   cx.keyspace.log_as(std::array<Bytes, 2>{pop_name(end), key->bytes});
   cx.reply.array(2);
@@ -81,7 +71,7 @@ Outcome blmpop(CommandContext& cx, Arguments args) {
   MultiPop pop;
   TRY(next_multi_pop(cx, args, &pop));
   TRY_LET(const Millis until, next_timeout(cx, timeout));
-  TRY_LET(const keyspace::Key* key, first_list(cx));
+  TRY_LET(const keyspace::Key* key, cx.first_of(Type::kList));
   if (key == nullptr) return cx.wait_for(Type::kList, until, cx.keys.size());
   ObjectEdit edit(cx.keyspace, *key, Type::kList);
   Sequence list(edit.object(), edit.use());

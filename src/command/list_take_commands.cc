@@ -97,20 +97,19 @@ Outcome next_multi_pop(CommandContext& cx, Arguments& args, MultiPop* pop) {
 Outcome lmpop(CommandContext& cx, Arguments args) {
   MultiPop pop;
   TRY(next_multi_pop(cx, args, &pop));
-  for (const keyspace::Key& key : cx.keys) {
-    TRY_LET(const Record* record, cx.keyspace.find(key, Type::kList));
-    if (record == nullptr) continue;
-    const std::uint64_t count = std::min(pop.count_max, record->object().count());
-    cx.reply.array(2);
-    cx.reply.bulk(key.bytes);
-    cx.reply.array(count);
-    ObjectEdit edit(cx.keyspace, key, Type::kList);
-    Sequence list(edit.object(), edit.use());
-    reply_popped(cx, list, count, pop.end);
-    edit.commit(count);
+  TRY_LET(const keyspace::Key* key, cx.first_of(Type::kList));
+  if (key == nullptr) {
+    cx.reply.null_array();
     return Outcome::done();
   }
-  cx.reply.null_array();
+  ObjectEdit edit(cx.keyspace, *key, Type::kList);
+  const std::uint64_t count = std::min(pop.count_max, edit.object().count());
+  cx.reply.array(2);
+  cx.reply.bulk(key->bytes);
+  cx.reply.array(count);
+  Sequence list(edit.object(), edit.use());
+  reply_popped(cx, list, count, pop.end);
+  edit.commit(count);
   return Outcome::done();
 }
 

@@ -18,6 +18,10 @@ constexpr KeySpec kTake[] = {
     KeySpec::at(1, KeyUse::kReadWrite | KeyUse::kAccess | KeyUse::kDelete)};
 constexpr KeySpec kTakeCounted[] = {
     KeySpec::count_at(1, 1, KeyUse::kReadWrite | KeyUse::kAccess | KeyUse::kDelete)};
+constexpr KeySpec kTakeFirst[] = {
+    KeySpec::range(1, -2, 1, KeyUse::kReadWrite | KeyUse::kAccess | KeyUse::kDelete)};
+constexpr KeySpec kTakeCountedSecond[] = {
+    KeySpec::count_at(2, 1, KeyUse::kReadWrite | KeyUse::kAccess | KeyUse::kDelete)};
 constexpr KeySpec kStore[] = {KeySpec::at(1, KeyUse::kOverwrite | KeyUse::kUpdate),
                               KeySpec::at(2, KeyUse::kReadOnly | KeyUse::kAccess)};
 constexpr KeySpec kStoreCounted[] = {KeySpec::at(1, KeyUse::kOverwrite | KeyUse::kUpdate),
@@ -27,7 +31,44 @@ constexpr Flag kReader = Flag::kReadonly | Flag::kFast;
 constexpr Flag kWriter = Flag::kWrite | Flag::kDenyOom;
 constexpr Flag kFastWriter = kWriter | Flag::kFast;
 
+constexpr Flag kBlocker = Flag::kWrite | Flag::kBlocking;
+
 constexpr Row kRows[] = {
+    {.name = "BZMPOP",
+     .words = Words::at_least(5),
+     .keys = kTakeCountedSecond,
+     .flags = kBlocker | Flag::kMovableKeys,
+     .logged = Logged::kVerbatim,
+     .function = sorted_sets::bzmpop,
+     .group = Group::kSortedSet,
+     .since = "7.0.0",
+     .complexity = "O(K + M*log(N)) for M members out of the first of K sets that has some.",
+     .summary = "As ZMPOP, but waits for members if no set has any.",
+     .syntax = "timeout:double numkeys key [key ...] <MIN | MAX> [COUNT count]"},
+    {.name = "BZPOPMAX",
+     .words = Words::at_least(3),
+     .keys = kTakeFirst,
+     .flags = kBlocker | Flag::kFast | Flag::kNoScript,
+     .logged = Logged::kVerbatim,
+     .function = sorted_sets::bzpopmax,
+     .group = Group::kSortedSet,
+     .since = "5.0.0",
+     .complexity = "O(log(N)), N being the set's size.",
+     .summary = "Takes the highest member out of the first of several sorted sets that has any, "
+                "and waits if none has.",
+     .syntax = "key [key ...] timeout:double"},
+    {.name = "BZPOPMIN",
+     .words = Words::at_least(3),
+     .keys = kTakeFirst,
+     .flags = kBlocker | Flag::kFast | Flag::kNoScript,
+     .logged = Logged::kVerbatim,
+     .function = sorted_sets::bzpopmin,
+     .group = Group::kSortedSet,
+     .since = "5.0.0",
+     .complexity = "O(log(N)), N being the set's size.",
+     .summary = "Takes the lowest member out of the first of several sorted sets that has any, "
+                "and waits if none has.",
+     .syntax = "key [key ...] timeout:double"},
     {.name = "ZADD",
      .words = Words::at_least(4),
      .keys = kUpdate,

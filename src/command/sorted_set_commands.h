@@ -1,6 +1,5 @@
 // command/sorted_set_commands.h — the family of sorted sets. The table is sorted_set_commands.cc;
-// each subject has a file of its own. (The commands that wait, BZPOPMIN and its kin, come with
-// blocking.)
+// each subject has a file of its own.
 #pragma once
 
 #include "base/refusal.h"
@@ -21,6 +20,11 @@ Outcome zrem(CommandContext& cx, Arguments args);
 Outcome zremrangebylex(CommandContext& cx, Arguments args);
 Outcome zremrangebyrank(CommandContext& cx, Arguments args);
 Outcome zremrangebyscore(CommandContext& cx, Arguments args);
+
+// sorted_set_blocking_commands.cc
+Outcome bzmpop(CommandContext& cx, Arguments args);
+Outcome bzpopmax(CommandContext& cx, Arguments args);
+Outcome bzpopmin(CommandContext& cx, Arguments args);
 
 // sorted_set_read_commands.cc
 Outcome zcard(CommandContext& cx, Arguments args);

@@ -18,9 +18,14 @@ struct PopRequest {
 /// Reads "numkeys key [key ...] <MIN | MAX> [COUNT count]". Refuses as ZMPOP does.
 Outcome read_pop_request(CommandContext& cx, Arguments args, PopRequest* request);
 
-/// Takes up to `count_max` members out of a sorted set and replies an array of them, each paired
-/// with its score. Requires: it is there, count_max > 0, Logged::kByEffect.
-void pop_members(CommandContext& cx, const keyspace::Key& key, bool takes_highest,
-                 std::uint64_t count_max);
+enum class Pairing : std::uint8_t {
+  kPairs,  ///< an array of arrays
+  kFlat,   ///< member and score, in an array that is begun
+};
+
+/// Takes up to `request.count` members out of a sorted set and replies them with their scores.
+/// Logged as a ZPOPMIN or ZPOPMAX. Requires: it is there; nothing was edited yet.
+void pop_members(CommandContext& cx, const keyspace::Key& key, const PopRequest& request,
+                 Pairing pairing);
 
 }  // namespace diskdb::command

@@ -75,14 +75,18 @@ Outcome pop(CommandContext& cx, Arguments args, bool takes_highest) {
 
 }  // namespace
 
-void pop_members(CommandContext& cx, const Key& key, bool takes_highest, std::uint64_t count_max) {
+void pop_members(CommandContext& cx, const Key& key, const PopRequest& request, Pairing pairing) {
   const Record* record = cx.keyspace.find(key);
   const value::ScoreSet set = sorted_set_of(cx, *record);
-  const types::Ranks ranks = ranks_popped(set.count(), takes_highest, count_max);
+  const bool takes_highest = request.takes_highest;
+  const types::Ranks ranks = ranks_popped(set.count(), takes_highest, request.count);
+  const std::string count = format_integer(static_cast<std::int64_t>(ranks.count()));
+  cx.keyspace.log_as(std::array<Bytes, 3>{takes_highest ? "ZPOPMAX" : "ZPOPMIN", key.bytes, count});
+
   value::ElementCursor c = set.at(takes_highest ? ranks.last - 1 : ranks.first);
-  cx.reply.array(ranks.count());
+  if (pairing == Pairing::kPairs) cx.reply.array(ranks.count());
   for (std::uint64_t left = ranks.count();;) {
-    cx.reply.array(2);
+    if (pairing == Pairing::kPairs) cx.reply.array(2);
     cx.reply.bulk(c.entry());
     cx.reply.real(c.score());
     if (--left == 0) break;
@@ -94,9 +98,7 @@ void pop_members(CommandContext& cx, const Key& key, bool takes_highest, std::ui
   }
   SortedSetEdit edit(cx, key);
   edit.set().erase_range(ranks.first, ranks.last);
-  const std::string count = format_integer(static_cast<std::int64_t>(ranks.count()));
-  const Bytes effect[] = {takes_highest ? "ZPOPMAX" : "ZPOPMIN", key.bytes, count};
-  edit.commit_as(effect);
+  edit.commit(ranks.count());
 }
 
 namespace sorted_sets {
@@ -155,15 +157,14 @@ Outcome zpopmax(CommandContext& cx, Arguments args) { return pop(cx, args, true)
 Outcome zmpop(CommandContext& cx, Arguments args) {
   PopRequest request;
   TRY(read_pop_request(cx, args, &request));
-  for (const Key& key : cx.keys) {
-    TRY_LET(const Record* record, cx.keyspace.find(key, Type::kSortedSet));
-    if (record == nullptr) continue;
-    cx.reply.array(2);
-    cx.reply.bulk(key.bytes);
-    pop_members(cx, key, request.takes_highest, request.count);
+  TRY_LET(const Key* key, cx.first_of(Type::kSortedSet));
+  if (key == nullptr) {
+    cx.reply.null_array();
     return Outcome::done();
   }
-  cx.reply.null_array();
+  cx.reply.array(2);
+  cx.reply.bulk(key->bytes);
+  pop_members(cx, *key, request, Pairing::kPairs);
   return Outcome::done();
 }
 

@@ -179,8 +179,12 @@ class Generator:
         keys = [self.zset_key() if self.chance(0.9) else self.set_key() for _ in range(self.random.randint(1, 3))]
         words = [kind] + ([self.zset_key()] if kind.endswith(b"STORE") else [])
         words += [self.pick([b"0", b"-1", b"abc", b"99"]) if self.chance(0.05) else b"%d" % len(keys)] + keys
-        return words + self.options((b"WITHSCORES",), (b"WEIGHTS", *[self.score for _ in keys]), (b"LIMIT", self.integer), (
+        return words + self.options((b"WITHSCORES",), (b"WEIGHTS", *[self.weight for _ in keys]), (b"LIMIT", self.integer), (
             b"AGGREGATE", lambda: self.pick([b"SUM", b"MIN", b"MAX", b"NOPE"])), most=2)
+
+    def weight(self):
+        # Neither 0 nor negative: that makes -0, which Redis keeps and DiskDB does not (docs/compatibility.md).
+        return self.pick([b"1", b"3", b"0.5", b"0.1", b"1e17", b"inf", b"nan", b"x"])
 
     def coordinates(self):
         if self.chance(0.05):
