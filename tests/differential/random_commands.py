@@ -292,7 +292,7 @@ class Generator:
             words[0] = self.word(words[0].lower())
         if self.chance(0.015):
             words.append(self.value())
-        if self.chance(0.015) and len(words) > 1:
+        if self.chance(0.015) and len(words) > 1 and words[0].upper() != b"SPOP":  # without count: as chance will have it
             words.pop()
         return words
 
