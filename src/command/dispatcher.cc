@@ -9,6 +9,7 @@
 #include "command/arguments.h"
 #include "command/config.h"
 #include "command/gates.h"
+#include "keyspace/place.h"
 
 namespace diskdb::command {
 namespace {
@@ -22,6 +23,11 @@ constexpr int kReloadsMax = 3;
 // Of one command's keys, so many at most are looked up in the block cache while its shards are
 // held; the others are left to the loader, known or not.
 constexpr std::size_t kCacheLookupsMax = 128;
+// Pages of one value that a command waits for at a time.
+constexpr std::size_t kPagesMax = 256;
+// A command that has waited for pages so often reads the others in place: those that came first may
+// have left memory again.
+constexpr std::size_t kFetchesMax = 32;
 // Commands of a log whose cold keys are read together.
 constexpr std::size_t kReadAheadMax = 256;
 
@@ -153,8 +159,8 @@ Dispatcher::Attempt Dispatcher::run_group(Session& session, std::span<const resp
     access_.release();
     return Attempt::kAlone;
   }
-  const std::size_t count = settle_group(session, held_count);
-  if (count == 0) return fetch_group(session, held_count, requests.front(), reply);
+  const std::size_t count = settle_group(session, requests.first(held_count));
+  if (count == 0) return fetch_group(session, requests.first(held_count), reply);
   run_held(session, requests.first(count), reply);
   *done = count;
   return Attempt::kDone;
@@ -192,39 +198,55 @@ void Dispatcher::run_held(Session& session, std::span<const resp::Request> reque
   }
 }
 
-// How many of the group's first `count` commands find their keys in memory, or known to be absent.
-// If the first does not because its value cannot be read, unreadable_ says why.
-std::size_t Dispatcher::settle_group(Session& session, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) {
+// How many of the group's first commands find their keys in memory, or known to be absent, and the
+// pages that they will look at. If the first does not because something cannot be read, unreadable_
+// says why.
+std::size_t Dispatcher::settle_group(Session& session, std::span<const resp::Request> requests) {
+  page_keys_.clear();
+  for (std::size_t i = 0; i < requests.size(); ++i) {
     const Plain& plain = group_[i];
-    if (access_.table(*plain.shard, session.db).cold_count() == 0) [[likely]]
+    const keyspace::Table& table = access_.table(*plain.shard, session.db);
+    if (table.cold_count() == 0 && !table.may_have_cold_pages()) [[likely]]
       continue;
-    const Result<bool> is_settled = settle(session, plain.key);
+    Result<bool> is_settled = settle(session, plain.key);
+    if (is_settled.ok() && is_settled.value()) {
+      is_settled = settle_pages(session, *plain.row, requests[i].words, plain.key);
+    }
     if (is_settled.ok() && is_settled.value()) continue;
     if (i == 0) unreadable_ = is_settled.status();
     return i;
   }
-  return count;
+  return requests.size();
 }
 
-// The first command's key is not in memory: it gets its error, or waits, and with it all of the
-// group's cold keys are asked for. Nothing is held afterwards.
-Dispatcher::Attempt Dispatcher::fetch_group(Session& session, std::size_t count,
-                                            const resp::Request& first, resp::Reply& reply) {
+// What the first command needs is not in memory: it gets its error, or waits, and with it all of
+// the group's cold keys, or cold pages, are asked for. Nothing is held afterwards.
+Dispatcher::Attempt Dispatcher::fetch_group(Session& session,
+                                            std::span<const resp::Request> requests,
+                                            resp::Reply& reply) {
   if (!unreadable_.ok()) {
     access_.release();
-    CommandContext cx = context(session, *group_[0].row, first.words, reply);
+    CommandContext cx = context(session, *group_[0].row, requests[0].words, reply);
     refuse_unreadable(cx);
     session.last_row.store(group_[0].row, std::memory_order_relaxed);
     return Attempt::kDone;
   }
+  const bool is_for_pages = !page_keys_.empty();
   unknown_.clear();
-  unknown_.push_back(group_[0].key);
-  for (std::size_t i = 1; i < count; ++i) {
-    const Result<bool> is_settled = settle(session, group_[i].key);
-    if (is_settled.ok() && !is_settled.value()) unknown_.push_back(group_[i].key);
+  if (!is_for_pages) unknown_.push_back(group_[0].key);
+  for (std::size_t i = 1; i < requests.size(); ++i) {
+    const Plain& plain = group_[i];
+    const Result<bool> is_settled = settle(session, plain.key);
+    if (!is_settled.ok()) continue;
+    if (!is_settled.value()) {
+      unknown_.push_back(plain.key);
+    } else if (is_for_pages) {
+      // Whether it can be read is asked when it is its turn.
+      static_cast<void>(settle_pages(session, *plain.row, requests[i].words, plain.key).ok());
+    }
   }
-  return fetch(session) == Held::kParked ? Attempt::kParked : Attempt::kAgain;
+  const Held held = is_for_pages ? fetch_pages(session) : fetch(session);
+  return held == Held::kParked ? Attempt::kParked : Attempt::kAgain;
 }
 
 // ---- One command alone
@@ -496,7 +518,9 @@ Dispatcher::Held Dispatcher::hold_keys(Session& session, const Row& row,
       return Held::kParked;
     }
   }
-  return services_.keyspace.store() == nullptr ? Held::kAll : settle_keys(session);
+  if (services_.keyspace.store() == nullptr) return Held::kAll;
+  const Held held = settle_keys(session);
+  return held == Held::kAll ? settle_pages_of_keys(session, row, words) : held;
 }
 
 // ---- Cold keys
@@ -540,7 +564,7 @@ Dispatcher::Held Dispatcher::settle_keys(Session& session) {
 // if what the session had waited for was in vain.
 Dispatcher::Held Dispatcher::fetch(Session& session) {
   keyspace::Footprint& footprint = session.footprint;
-  if (footprint.has_loads()) {
+  if (footprint.has_loads() || footprint.fetched() != nullptr) {
     REACHED("dispatcher: keys left memory again before their command had run");
     if (!footprint.was_deferred()) ++session.reload_count;
     access_.release();
@@ -559,6 +583,87 @@ Dispatcher::Held Dispatcher::fetch(Session& session) {
   services_.loader->submit(std::move(loads_));
   loads_ = {};
   footprint.end();
+  return Held::kParked;
+}
+
+// ---- Cold pages of keys that are in memory
+
+// Is the page in memory now? As settle().
+Result<bool> Dispatcher::settle_page(Session& session, value::Object& object,
+                                     const value::MissingPage& missing) {
+  std::string key = keyspace::stored_page_key(object, missing.id);
+  if (const keyspace::PageFetch* fetch = session.footprint.fetched(); fetch != nullptr) {
+    if (const auto page = fetch->find(key, services_.keyspace.ingested_epoch())) {
+      TRY(access_.install_page(object, missing, *page));
+      return true;
+    }
+    if (fetch->has_asked_for(key)) {
+      TRY(fetch->failure());
+      REACHED("dispatcher: a page was fetched in vain");
+      session.reload_count = kReloadsMax;
+    }
+  }
+  const bool waits = services_.loader != nullptr && session.reload_count < kReloadsMax &&
+                     session.footprint.fetch_count() < kFetchesMax;
+  TRY_LET(const bool is_loaded,
+          access_.load_page(object, missing, waits ? store::Reach::kMemory : store::Reach::kDisk));
+  if (!is_loaded) page_keys_.push_back(std::move(key));
+  return is_loaded;
+}
+
+// Are all pages of the key's value in memory that the command is foreseen to look at? Those that
+// are not are left in page_keys_. Requires: the key is known, its shard held. Errors: as settle().
+Result<bool> Dispatcher::settle_pages(Session& session, const Row& row,
+                                      std::span<const Bytes> words, const keyspace::Key& key) {
+  if (!row.elements.are_foreseen()) return true;
+  const keyspace::Shard& shard = services_.keyspace.shard_of(key.slot);
+  if (!shard.tables[session.db]->may_have_cold_pages()) [[likely]]
+    return true;
+  const keyspace::Record* record = access_.peek_expired(session.db, key);
+  const bool is_large = record != nullptr && record->encoding() == keyspace::Encoding::kObject &&
+                        !record->object().is_small();
+  if (!is_large) return true;
+  value::Object& object = record->object();
+  const std::size_t asked_before = page_keys_.size();
+  for (bool is_new = true; is_new;) {  // below a page that has come there may be others
+    page_keys_.resize(asked_before);
+    missing_.clear();
+    row.elements.find_missing(words, object, kPagesMax, &missing_);
+    is_new = false;
+    for (const value::MissingPage& missing : missing_) {
+      if (object.tree_of(missing.id).is_resident(missing.id)) continue;  // asked for twice
+      TRY_LET(const bool is_loaded, settle_page(session, object, missing));
+      is_new = is_new || is_loaded;
+    }
+  }
+  return page_keys_.size() == asked_before;
+}
+
+// The same for keys_. What is not in memory is asked for.
+Dispatcher::Held Dispatcher::settle_pages_of_keys(Session& session, const Row& row,
+                                                  std::span<const Bytes> words) {
+  page_keys_.clear();
+  for (const keyspace::Key& key : keys_) {
+    const Result<bool> is_settled = settle_pages(session, row, words, key);
+    if (is_settled.ok()) continue;
+    access_.release();
+    unreadable_ = is_settled.status();
+    return Held::kUnreadable;
+  }
+  return page_keys_.empty() ? Held::kAll : fetch_pages(session);
+}
+
+// Asks for page_keys_ and lets go of everything.
+Dispatcher::Held Dispatcher::fetch_pages(Session& session) {
+  REACHED("dispatcher: parked for pages");
+  std::ranges::sort(page_keys_);
+  page_keys_.erase(std::ranges::unique(page_keys_).begin(), page_keys_.end());
+  session.footprint.begin();
+  auto fetch = session.footprint.add_pages(std::exchange(page_keys_, {}),
+                                           services_.keyspace.ingested_epoch());
+  access_.release();
+  services_.loader->submit(std::move(fetch));
+  session.footprint.end();
   return Held::kParked;
 }
 

@@ -96,10 +96,16 @@ class Dispatcher {
   Attempt run_one(Session& session, const resp::Request& request, resp::Reply& reply);
   void run_alone(CommandContext& cx, Bytes raw);
   Held hold_keys(Session& session, const Row& row, std::span<const Bytes> words);
-  std::size_t settle_group(Session& session, std::size_t count);
-  Attempt fetch_group(Session& session, std::size_t count, const resp::Request& first,
+  std::size_t settle_group(Session& session, std::span<const resp::Request> requests);
+  Attempt fetch_group(Session& session, std::span<const resp::Request> requests,
                       resp::Reply& reply);
   Held settle_keys(Session& session);
+  Held settle_pages_of_keys(Session& session, const Row& row, std::span<const Bytes> words);
+  Result<bool> settle_pages(Session& session, const Row& row, std::span<const Bytes> words,
+                            const keyspace::Key& key);
+  Result<bool> settle_page(Session& session, value::Object& object,
+                           const value::MissingPage& missing);
+  Held fetch_pages(Session& session);
   Result<bool> settle(Session& session, const keyspace::Key& key);
   Held fetch(Session& session);
   Outcome call(CommandContext& cx, Bytes raw, std::size_t words_of_name);
@@ -141,8 +147,10 @@ class Dispatcher {
   std::vector<keyspace::Key> keys_;
   std::vector<std::size_t> key_indices_;
   std::vector<keyspace::Shard*> shards_;
-  std::vector<keyspace::Key> unknown_;  ///< keys that need I/O
-  Status unreadable_;                   ///< why a key's value could not be read
+  std::vector<keyspace::Key> unknown_;       ///< keys that need I/O
+  std::vector<value::MissingPage> missing_;  ///< scratch of settle_pages()
+  std::vector<std::string> page_keys_;       ///< of the store: pages that need I/O
+  Status unreadable_;                        ///< why a key's value could not be read
   struct Handout {
     Blocked* blocked;
     std::string reply;

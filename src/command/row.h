@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/refusal.h"
+#include "command/elements.h"
 #include "keyspace/access.h"
 
 namespace diskdb::command {
@@ -179,6 +180,7 @@ struct Row {
   Words words;
   std::span<const KeySpec> keys = {};
   Flag flags = Flag::kNone;
+  Elements elements = {};
   keyspace::Logged logged = keyspace::Logged::kByEffect;
   Function function = nullptr;  ///< null only for a container that needs a subcommand
   Group group = Group::kGeneric;

@@ -131,30 +131,38 @@ void ObjectEdit::drop_stored(value::PageId id) {
   access_.keyspace_.pages.drop_page(place, access_.keyspace_.epoch());
 }
 
-void Access::Pages::load(value::Object& object, const value::MissingPage& missing) {
-  std::string key;
-  std::string value;
-  store::encode_page_key(object.generation(), packed_id(object.id()), missing.id, &key);
-  const auto found = keyspace_.store()->get(key, store::Reach::kDisk, &value);
-  Status status = found.status();
-  if (status.ok() && found.value() != store::Presence::kFound) {
-    status = {Code::kCorrupt, "the store lacks a page of an object"};
+Result<bool> Access::load_page(value::Object& object, const value::MissingPage& missing,
+                               store::Reach reach) {
+  TRY_LET(const store::Presence presence,
+          keyspace_.store()->get(stored_page_key(object, missing.id), reach, &stored_value_));
+  if (presence == store::Presence::kUnknown) return false;
+  if (presence == store::Presence::kAbsent) {
+    return Status{Code::kCorrupt, "the store lacks a page of an object"};
   }
-  if (status.ok()) {
-    status = object.tree_of(missing.id)
-                 .install(missing, SharedBytes::copy_of(value), keyspace_.ingested_epoch())
-                 .status();
-  }
-  if (!status.ok()) {
-    ASSERT(keyspace_.on_unreadable);
-    keyspace_.on_unreadable(status);
-    ASSERT(false);
-  }
+  TRY(install_page(object, missing, stored_value_));
+  return true;
+}
+
+Status Access::install_page(value::Object& object, const value::MissingPage& missing,
+                            Bytes stored) {
+  TRY(object.tree_of(missing.id)
+          .install(missing, SharedBytes::copy_of(stored), keyspace_.ingested_epoch())
+          .status());
   keyspace_.account_pages(object.account());
+  return {};
+}
+
+void Access::Pages::load(value::Object& object, const value::MissingPage& missing) {
+  REACHED("access: a page was loaded in place");
+  const Result<bool> loaded = access_.load_page(object, missing, store::Reach::kDisk);
+  if (loaded.ok()) return;
+  ASSERT(access_.keyspace_.on_unreadable);
+  access_.keyspace_.on_unreadable(loaded.status());
+  ASSERT(false);
 }
 
 value::ObjectId Access::Pages::next_id() {
-  return {.birth_slot = birth_slot, .number = keyspace_.next_object()};
+  return {.birth_slot = birth_slot, .number = access_.keyspace_.next_object()};
 }
 
 // A large object that lives in this table from now on, or has changed there.

@@ -106,7 +106,7 @@ class Access {
  public:
   /// Borrows `keyspace` for its life.
   explicit Access(Keyspace& keyspace)
-      : keyspace_(keyspace), random_(keyspace.hash_seed()), pages_(keyspace) {
+      : keyspace_(keyspace), random_(keyspace.hash_seed()), pages_(*this) {
     reading_.source = &pages_;
   }
 
@@ -177,6 +177,13 @@ class Access {
   /// day. Requires: the key's shard is held; what was read still counts (keyspace/sighting.h).
   /// Errors: kCorrupt.
   Status warm(std::uint32_t db, const Key& key, Bytes stored);
+
+  /// Brings a page of a resident object into memory; with Reach::kMemory only if that needs no I/O.
+  /// False: it would. Requires: the object's shard is held. Errors: as Store::get; kCorrupt.
+  Result<bool> load_page(value::Object& object, const value::MissingPage& missing,
+                         store::Reach reach);
+  /// The same with what was read of it, which still counts (keyspace/page_fetch.h).
+  Status install_page(value::Object& object, const value::MissingPage& missing, Bytes stored);
 
   // ---- Reading. Null is absent or expired. Records are valid until the next edit of the same key.
 
@@ -266,17 +273,17 @@ class Access {
  private:
   friend class ObjectEdit;
 
-  /// Reads pages of objects from the store, in place.
+  /// Reads pages that nobody saw to beforehand, in place.
   class Pages final : public value::PageSource {
    public:
-    explicit Pages(Keyspace& keyspace) : keyspace_(keyspace) {}
+    explicit Pages(Access& access) : access_(access) {}
     void load(value::Object& object, const value::MissingPage& missing) override;
     value::ObjectId next_id() override;
     /// Where the object that is being changed is born.
     std::uint32_t birth_slot = 0;
 
    private:
-    Keyspace& keyspace_;
+    Access& access_;
   };
 
   /// A run of bytes for the log: of a request, or of effects_ (raw null, from `offset` on).

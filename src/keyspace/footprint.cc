@@ -38,6 +38,14 @@ std::uint64_t Footprint::add(Shard& shard, const std::shared_ptr<Table>& table, 
   return is_new || is_again ? load.ticket : 0;
 }
 
+std::shared_ptr<PageFetch> Footprint::add_pages(std::vector<std::string> keys,
+                                                std::uint32_t ingested_epoch) {
+  ++fetch_count_;
+  fetch_ = std::make_shared<PageFetch>(std::move(keys), ingested_epoch, *this);
+  missing_.fetch_add(1, std::memory_order_relaxed);
+  return fetch_;
+}
+
 Status Footprint::failure_of(const Table& table, Bytes key) const {
   const auto at = table.loads().find(key);
   if (at == table.loads().end() || at->second.failure.ok()) return {};
@@ -57,6 +65,11 @@ void Footprint::release() {
     pin.shard->lock.unlock();
   }
   pins_.clear();
+  if (fetch_ != nullptr) {
+    fetch_->forget();
+    fetch_.reset();
+    fetch_count_ = 0;
+  }
   missing_.store(0, std::memory_order_relaxed);
   was_deferred_.store(false, std::memory_order_relaxed);
   if (claim_.admission != nullptr) claim_.admission->leave(claim_);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "keyspace/admission.h"
+#include "keyspace/page_fetch.h"
 #include "keyspace/shard.h"
 
 namespace diskdb::keyspace {
@@ -29,9 +30,15 @@ class Footprint {
   /// As release().
   ~Footprint() { release(); }
 
-  /// Holds no load, and no room either.
-  bool is_empty() const { return pins_.empty() && claim_.admission == nullptr; }
+  /// Holds no load, no pages, and no room either.
+  bool is_empty() const {
+    return pins_.empty() && fetch_ == nullptr && claim_.admission == nullptr;
+  }
   bool has_loads() const { return !pins_.empty(); }
+  /// Pages that have come. Requires: !is_waiting().
+  const PageFetch* fetched() const { return fetch_.get(); }
+  /// How often it has waited for pages.
+  std::size_t fetch_count() const { return fetch_count_; }
   /// A wake() is to come.
   bool is_waiting() const {
     return missing_.load(std::memory_order_acquire) != 0 ||
@@ -48,6 +55,10 @@ class Footprint {
   /// the key. Returns 0 if the load is known to somebody already.
   std::uint64_t add(Shard& shard, const std::shared_ptr<Table>& table, Bytes key,
                     std::uint64_t fresh_ticket);
+  /// Waits for pages of the store, too, in the stead of those that came before: the caller gives
+  /// the result to a loader. `keys`: see PageFetch.
+  std::shared_ptr<PageFetch> add_pages(std::vector<std::string> keys, std::uint32_t ingested_epoch);
+  void pages_arrived() { arrived(); }
   /// Why a load that this waited for told nothing. Requires: the table's shard is held.
   Status failure_of(const Table& table, Bytes key) const;
   /// One of its loads is done, or put off: its value takes so many bytes. Requires: the load's
@@ -83,6 +94,8 @@ class Footprint {
   std::atomic<std::uint32_t> missing_{0};
   std::atomic<bool> was_deferred_{false};
   std::vector<Pin> pins_;
+  std::shared_ptr<PageFetch> fetch_;
+  std::size_t fetch_count_ = 0;
   Claim claim_{waker_};
 };
 

@@ -20,6 +20,8 @@ void fail(const LoadRequest& request, const Status& failure) {
   request.shard->lock.unlock();
 }
 
+Status stopping() { return {Code::kIo, "the server is stopping"}; }
+
 }  // namespace
 
 // ---- Reading
@@ -110,59 +112,80 @@ void Loader::submit(std::vector<LoadRequest> requests) {
   fail_all(requests);
 }
 
+void Loader::submit(std::shared_ptr<PageFetch> pages) {
+  {
+    const std::lock_guard lock(m_);
+    if (!is_stopping_) {
+      page_queue_.push_back(std::move(pages));
+      changed_.notify_one();
+      return;
+    }
+  }
+  pages->fail(stopping());
+}
+
 void Loader::run() {
   LoadReader reader(keyspace_);
   std::unique_lock lock(m_);
   while (true) {
-    changed_.wait(lock, [this] { return is_stopping_ || !queue_.empty(); });
+    changed_.wait(lock, [this] { return is_stopping_ || !queue_.empty() || !page_queue_.empty(); });
     if (is_stopping_) return;
-    std::vector<LoadRequest> requests = take_some();
+    Work work = take_some();
     lock.unlock();
-    serve(reader, std::move(requests));
+    serve(reader, std::move(work));
     lock.lock();
   }
 }
 
 bool Loader::work_once() {
-  std::vector<LoadRequest> requests;
+  Work work;
   {
     const std::lock_guard lock(m_);
-    requests = take_some();
+    work = take_some();
   }
-  if (requests.empty()) return false;
+  if (work.is_none()) return false;
   LoadReader reader(keyspace_);
-  serve(reader, std::move(requests));
+  serve(reader, std::move(work));
   return true;
 }
 
 void Loader::stop() {
   std::deque<LoadRequest> left;
+  std::deque<std::shared_ptr<PageFetch>> pages_left;
   {
     const std::lock_guard lock(m_);
     is_stopping_ = true;
     left.swap(queue_);
+    pages_left.swap(page_queue_);
     changed_.notify_all();
   }
   fail_all({left.begin(), left.end()});
+  for (const auto& pages : pages_left) pages->fail(stopping());
 }
 
 std::size_t Loader::queued_count() const {
   const std::lock_guard lock(m_);
-  return queue_.size();
+  return queue_.size() + page_queue_.size();
 }
 
-std::vector<LoadRequest> Loader::take_some() {
+Loader::Work Loader::take_some() {
+  Work work;
+  if (!page_queue_.empty()) {
+    work.pages = std::move(page_queue_.front());
+    page_queue_.pop_front();
+  }
   const std::size_t count =
       std::min({queue_.size(), kBatchMax,
                 static_cast<std::size_t>(kBatchBytesMax / (admission_.estimate() + 1)) + 1});
-  std::vector<LoadRequest> taken(
-      std::make_move_iterator(queue_.begin()),
-      std::make_move_iterator(queue_.begin() + static_cast<long>(count)));
-  queue_.erase(queue_.begin(), queue_.begin() + static_cast<long>(count));
-  return taken;
+  const auto end = queue_.begin() + static_cast<long>(count);
+  work.requests.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+  queue_.erase(queue_.begin(), end);
+  return work;
 }
 
-void Loader::serve(LoadReader& reader, std::vector<LoadRequest> requests) {
+void Loader::serve(LoadReader& reader, Work work) {
+  if (work.pages != nullptr) work.pages->serve(*keyspace_.store());
+  std::vector<LoadRequest>& requests = work.requests;
   if (admission_.is_over_budget()) {
     std::erase_if(requests, [this](const LoadRequest& request) {
       request.shard->lock.lock();
@@ -178,7 +201,7 @@ void Loader::serve(LoadReader& reader, std::vector<LoadRequest> requests) {
 
 void Loader::fail_all(const std::vector<LoadRequest>& requests) {
   for (const LoadRequest& request : requests) {
-    fail(request, {Code::kIo, "the server is stopping"});
+    fail(request, stopping());
   }
 }
 

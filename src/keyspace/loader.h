@@ -81,6 +81,8 @@ class Loader {
   /// Appends requests. After stop() they fail. Requires: the caller holds no shard.
   void submit(std::vector<LoadRequest> requests);
 
+  void submit(std::shared_ptr<PageFetch> pages);
+
   /// Serves requests until stop(). For threads that have nothing else to do.
   void run();
   /// Serves some if there are any. For who has no thread for it. False: there were none.
@@ -91,8 +93,14 @@ class Loader {
   std::size_t queued_count() const;
 
  private:
-  std::vector<LoadRequest> take_some();  ///< Requires: m_ held.
-  void serve(LoadReader& reader, std::vector<LoadRequest> requests);
+  /// What is served at a time.
+  struct Work {
+    std::vector<LoadRequest> requests;
+    std::shared_ptr<PageFetch> pages;
+    bool is_none() const { return requests.empty() && pages == nullptr; }
+  };
+  Work take_some();  ///< Requires: m_ held.
+  void serve(LoadReader& reader, Work work);
   static void fail_all(const std::vector<LoadRequest>& requests);
 
   Keyspace& keyspace_;
@@ -103,6 +111,7 @@ class Loader {
   // guarded by m_
   std::condition_variable changed_;
   std::deque<LoadRequest> queue_;
+  std::deque<std::shared_ptr<PageFetch>> page_queue_;
   bool is_stopping_ = false;
 };
 

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "keyspace/key.h"
 #include "store/format.h"
+#include "value/object.h"
 
 namespace diskdb::keyspace {
 
@@ -13,5 +15,8 @@ namespace diskdb::keyspace {
 store::Place place_of(store::Generation generation, std::uint64_t order);
 store::Place place_of(store::Generation generation, const Key& key);
 std::uint64_t order_of(const store::Place& place);
+
+/// Under which the store has a page of a large object.
+std::string stored_page_key(const value::Object& object, value::PageId id);
 
 }  // namespace diskdb::keyspace

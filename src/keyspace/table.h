@@ -172,6 +172,7 @@ class Table {
   std::size_t index_bytes() const;
   /// Made when it is first asked for.
   const std::shared_ptr<value::PageTotals>& page_totals();
+  bool may_have_cold_pages() const { return pages_ != nullptr && pages_->may_be_cold; }
   value::PageTotals pages() const { return pages_ == nullptr ? value::PageTotals{} : *pages_; }
 
   /// Starts loading the first bucket, or the records it may name, into the cache.

@@ -161,6 +161,7 @@ std::size_t Object::evict_some(std::size_t bytes, std::uint32_t ingested_epoch) 
   for (std::size_t i = 0; i < tree_count() && freed < bytes; ++i) {
     freed += tree_number(i).evict_some(bytes - freed, ingested_epoch, &evict_cursors_[i]);
   }
+  if (totals_ != nullptr && freed > 0) totals_->may_be_cold = true;
   return freed;
 }
 
@@ -168,6 +169,24 @@ std::size_t Object::resident_page_count() const {
   std::size_t count = 0;
   for (std::size_t i = 0; i < tree_count(); ++i) count += tree_number(i).resident_page_count();
   return count;
+}
+
+void Object::missing_for_member(Bytes member, std::vector<MissingPage>* missing) const {
+  const std::uint64_t hash = member_hash(member);
+  const auto page = layout_ == Layout::kScores ? sorted_set().missing_for(hash, member)
+                                               : tree().missing_for({hash, 0}, member);
+  if (page) missing->push_back(*page);
+}
+
+void Object::missing_for_put(Bytes member, double score, std::vector<MissingPage>* missing) const {
+  if (const auto page = sorted_set().missing_for_put(member_hash(member), member, score)) {
+    missing->push_back(*page);
+  }
+}
+
+void Object::missing_in(std::uint64_t first, std::uint64_t last, std::size_t count_max,
+                        std::vector<MissingPage>* missing) const {
+  tree().missing_in(first, last, count_max, missing);
 }
 
 bool Object::free_some(std::size_t count_max) {
@@ -211,6 +230,7 @@ void Object::set_totals(std::shared_ptr<PageTotals> totals) {
   }
   accounted_ = {};
   totals_ = std::move(totals);
+  if (totals_ != nullptr && is_stored_) totals_->may_be_cold = true;
 }
 
 void Object::verify_invariants() const {

@@ -58,6 +58,7 @@ struct PageTotals {
   std::int64_t bytes = 0;
   std::int64_t dirty_bytes = 0;
   bool is_detached = false;  ///< counts nowhere any more
+  bool may_be_cold = false;  ///< some of their pages
 };
 
 /// Where cold pages come from.
@@ -156,6 +157,14 @@ class Object {
   /// Evicts clean pages until `bytes` are free or each has been looked at once; says how much went.
   std::size_t evict_some(std::size_t bytes, std::uint32_t ingested_epoch);
   std::size_t resident_page_count() const;
+  /// Append cold pages that stand between their user and these elements, up to `count_max`; those
+  /// below a cold page are not known before it is there: ask again.
+  void missing_for_member(Bytes member, std::vector<MissingPage>* missing) const;
+  /// For ScoreSet::put().
+  void missing_for_put(Bytes member, double score, std::vector<MissingPage>* missing) const;
+  /// Positions as ObjectHandle::at() has them. Requires: first <= last.
+  void missing_in(std::uint64_t first, std::uint64_t last, std::size_t count_max,
+                  std::vector<MissingPage>* missing) const;
   bool has_dirty_pages() const { return dirty_bytes() != 0; }
   /// Nobody but its last holder uses it any more: frees up to `count_max` pages; true when none is
   /// left.

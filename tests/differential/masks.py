@@ -87,6 +87,11 @@ def _newer_takes_more(ours, theirs):
     return ours == b"-ERR syntax error\r\n" and theirs.startswith(b"-ERR wrong number of arguments")
 
 
+def _overflowing_timeout(ours, theirs):
+    """7.0 lets seconds overflow when it makes milliseconds of them, and finds them negative."""
+    return ours == b"-ERR timeout is out of range\r\n" and theirs == b"-ERR timeout is negative\r\n"
+
+
 def _same_slow_commands(ours, theirs):
     """The same words and client names; ids, times and addresses are each server's own."""
     a, b = decode(ours), decode(theirs)
@@ -120,6 +125,8 @@ MASKS = [
     Mask(("PTTL",), _near(MILLIS_APART), "two clocks"),
     Mask(("EXPIRETIME",), _near(SECONDS_APART), "a relative expiry is counted from another instant"),
     Mask(("PEXPIRETIME",), _near(MILLIS_APART), "a relative expiry is counted from another instant"),
+    *(Mask((name,), _overflowing_timeout, "8.10 wins over 7.0 (newer.txt)") for name in (
+        "BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP")),
     Mask(("BITCOUNT",), _newer_checks_first, "8.10 wins over 7.0 (newer.txt)"),
     Mask(("BITPOS",), _newer_checks_first, "8.10 wins over 7.0 (newer.txt)"),
     Mask(("RANDOMKEY",), _same_null, "chance"),

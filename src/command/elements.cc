@@ -1,0 +1,82 @@
+#include "command/elements.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "base/number.h"
+#include "value/object.h"
+
+namespace diskdb::command {
+namespace {
+
+using value::Layout;
+
+/// A position counted from the end if negative, or nothing; at most the count.
+std::optional<std::uint64_t> position_in(Bytes word, std::uint64_t count) {
+  const auto index = parse_integer(word);
+  if (!index) return std::nullopt;
+  const auto size = static_cast<std::int64_t>(count);
+  const std::int64_t from_start = *index < 0 ? std::max<std::int64_t>(*index + size, 0) : *index;
+  return static_cast<std::uint64_t>(std::min(from_start, size));
+}
+
+}  // namespace
+
+void Elements::find_missing(std::span<const Bytes> words, const value::Object& object,
+                            std::size_t count_max, std::vector<value::MissingPage>* missing) const {
+  const std::uint64_t count = object.count();
+  std::size_t begin = static_cast<std::size_t>(begin_);
+  std::size_t end = last_ < 0 ? words.size() + 1 - static_cast<std::size_t>(-last_)
+                              : std::min(words.size(), static_cast<std::size_t>(last_) + 1);
+  const auto step = static_cast<std::size_t>(step_);
+  const std::size_t full = missing->size() + count_max;
+  switch (kind_) {
+    case Kind::kUnforeseen:
+      return;
+    case Kind::kAll:
+      return object.missing_in(0, count, count_max, missing);
+    case Kind::kEnds:
+      object.missing_in(0, 1, count_max, missing);
+      return object.missing_in(count - 1, count, count_max, missing);
+    case Kind::kFields: {
+      const auto at = std::ranges::find_if(
+          words, [](Bytes word) { return equals_ignoring_case(word, "FIELDS"); });
+      begin = static_cast<std::size_t>(at - words.begin()) + 2;
+      end = words.size();
+    }
+      [[fallthrough]];
+    case Kind::kNamed:
+      if (object.layout() == Layout::kSequence) return;
+      for (std::size_t i = begin; i < end && missing->size() < full; i += step) {
+        object.missing_for_member(words[i], missing);
+      }
+      return;
+    case Kind::kScored:
+      if (object.layout() != Layout::kScores) return;
+      while (begin + 1 < end && !parse_double(words[begin])) ++begin;
+      for (std::size_t i = begin; i + 1 < end && missing->size() < full; i += step) {
+        const auto score = parse_double(words[i]);
+        if (!score || std::isnan(*score)) return;
+        object.missing_for_put(words[i + 1], *score, missing);
+      }
+      return;
+    case Kind::kAt:
+      if (const auto position = position_in(words[begin], count); position && *position < count) {
+        object.missing_in(*position, *position + 1, count_max, missing);
+      }
+      return;
+    case Kind::kBetween: {
+      const bool is_plain =
+          words.size() == begin + 2 ||
+          (words.size() == begin + 3 && equals_ignoring_case(words[begin + 2], "WITHSCORES"));
+      if (!is_plain) return;
+      const auto first = position_in(words[begin], count);
+      const auto last = position_in(words[begin + 1], count);
+      if (!first || !last || *first > *last) return;
+      return object.missing_in(*first, std::min(*last + 1, count), count_max, missing);
+    }
+  }
+}
+
+}  // namespace diskdb::command
