@@ -66,8 +66,8 @@ step chroot "a fresh Debian 12 with only the repository: ./run, redis-cli, ./tes
 step packages "Debian's package index, kill -9, restart, every value" tests/dataset/packages.py
 step clients "redis-py, ioredis, hiredis, redis-cli, netcat, redis-benchmark" \
   tests/clients/run.py --verbose --requests "$(pick 1000000 50000)"
-step differential "replies byte for byte as Redis's, and DEBUG DIGEST" \
-  tests/differential/run.py --seeds "$(pick 40 3)" --commands "$(pick 50000 5000)" --deadline 3600
+step differential "20 M commands: replies byte for byte as Redis's, DEBUG DIGEST, DUMP both ways" \
+  tests/differential/run.py --seeds "$(pick 400 3)" --commands "$(pick 50000 5000)" --deadline 14000
 step restarts "the same random commands, DiskDB killed and restarted all the time" \
   tests/differential/run.py --only random --kill --check-every 300 --seeds "$(pick 20 2)" --deadline 3600
 step tcl "units of Redis's own test suite" tests/tcl/run.py
@@ -88,6 +88,7 @@ step hostile "clients that misbehave: bounded memory, the others unharmed, a cle
 step memory "10 M small keys beside Redis: resident memory, bytes a key, with and without expiry" \
   bench/memory_beside_redis.py $(pick "" --short)
 step usage "MEMORY USAGE is what the allocator handed out" tests/memory/usage.py --verbose
+step metrics "/metrics, /healthz, /readyz, the dashboard's queries" tests/metrics/run.py
 step micro "parser, reply writer and allocation path, alone" bench/micro.py $(pick "" --short)
 step instructions "instructions a command, as recorded" bench/instructions.py
 step scaling "two network threads beside one" bench/scaling.py $(pick "" --short) --json "$logs/scaling.json"

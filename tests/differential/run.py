@@ -2,7 +2,8 @@
 """Sends the same commands to DiskDB and to Debian's Redis 7.0 and compares every reply byte for byte.
 
 Three parts: the transcripts in cases/ (the oracle gives the replies), newer.txt (what Redis 8.10 does differently,
-with the replies stored there), and a seeded random generator. Databases are compared by DEBUG DIGEST and DBSIZE.
+with the replies stored there), and a seeded random generator. Databases are compared by DEBUG DIGEST and DBSIZE, and by
+the payloads of DUMP, which either server must restore.
 """
 
 import argparse
@@ -194,6 +195,7 @@ def run_random(ours, theirs, seed, arguments, report):
             exchange(ours, theirs, commands, first)
             exchange(ours, theirs, touch_everything(), len(done))
             check_scan(ours, theirs, len(done))
+            check_payloads(ours, theirs, len(done))
             done.append([b"SELECT", b"0"])  # so that a replay of `done` has the same databases selected
             if arguments.kill:
                 ours.restart()
@@ -216,6 +218,21 @@ def check_scan(ours, theirs, index):
     got, expected = (scan_all(side.connection()) for side in (ours, theirs))
     if got != expected:
         raise Differs(index, [b"SCAN", b"(whole)"], repr(got).encode() + b"\r\n", repr(expected).encode() + b"\r\n")
+
+
+def check_payloads(ours, theirs, index):
+    """What one server dumps, the other restores to the same value."""
+    copy = "a restored copy"
+    for giver, taker in ((ours, theirs), (theirs, ours)):
+        for key in scan_all(giver.connection()):
+            payload = giver.connection().call("DUMP", key)
+            expected = giver.connection().call("DEBUG", "DIGEST-VALUE", key)
+            ttl = 1_000_000 if giver.connection().call("PTTL", key) >= 0 else 0  # a digest knows whether there is one
+            restored = taker.connection().call("RESTORE", copy, ttl, payload)
+            got = taker.connection().call("DEBUG", "DIGEST-VALUE", copy)
+            taker.connection().call("DEL", copy)
+            if got != expected:
+                raise Differs(index, [b"RESTORE", key, payload], b"%r %r\r\n" % (restored, got), b"%r\r\n" % (expected,))
 
 
 def still_differs(ours, theirs, commands):
