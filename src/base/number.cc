@@ -56,7 +56,7 @@ std::optional<T> parse_terminated(const char* text, std::size_t size) {
 template <typename T>
 std::optional<T> parse_by_copy(Bytes text) {
   char buffer[kRealBufferBytes];
-  std::memcpy(buffer, text.data(), text.size());
+  text.copy(buffer, text.size());  // of nothing, too
   buffer[text.size()] = '\0';
   return parse_terminated<T>(buffer, text.size());
 }

@@ -90,6 +90,7 @@ TEST(Number, RealsEndAt5KilobytesAndDoublesDoNot) {
 }
 
 TEST(Number, DoublesOverflowWhereLongDoublesDoNot) {
+  EXPECT_FALSE(parse_double({}).has_value());  // no bytes anywhere
   EXPECT_EQ(parse_double("1.5"), 1.5);
   EXPECT_EQ(parse_double("-17"), -17.0);
   EXPECT_EQ(parse_double("4.9e-324"), std::numeric_limits<double>::denorm_min());
