@@ -1,13 +1,12 @@
 #include "keyspace/record.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <new>
 
 #include "base/assert.h"
 #include "base/number.h"
-#include "base/size_class.h"
+#include "base/slabs.h"
 
 namespace diskdb::keyspace {
 namespace {
@@ -61,10 +60,8 @@ void Record::take_header(const Record& other) {
 }
 
 Record* Record::allocate(std::size_t body_bytes) {
-  const std::size_t total = size_class(sizeof(Record) + body_bytes);
-  void* memory = std::malloc(total);
-  ASSERT(memory != nullptr);
-  auto* record = new (memory) Record();
+  const std::size_t total = slabs::block_size(sizeof(Record) + body_bytes);
+  auto* record = new (slabs::allocate(total)) Record();
   ASSERT(total - sizeof(Record) <= UINT16_MAX);
   record->capacity_ = static_cast<std::uint16_t>(total - sizeof(Record));
   return record;
@@ -116,8 +113,13 @@ void Record::destroy(Record* record) {
   record->drop_value();
   if ((record->flags_ & kLongKey) != 0)
     SharedBytes::from_word(record->word_at(record->key_offset()));
+  deallocate(record);
+}
+
+void Record::deallocate(Record* record) {
+  const std::size_t total = sizeof(Record) + record->capacity_;
   record->~Record();
-  std::free(record);
+  slabs::release(record, total);
 }
 
 std::uintptr_t Record::word_at(std::size_t offset) const {
@@ -234,10 +236,7 @@ Record* Record::reshape(Record* record, bool has_expiry, bool has_stored_expirie
     std::memcpy(result->body() + result->stored_expiries_offset(), before + stored_before,
                 kStoredExpiriesBytes);
   }
-  if (result != record) {
-    record->~Record();
-    std::free(record);
-  }
+  if (result != record) deallocate(record);
   return result;
 }
 

@@ -176,6 +176,7 @@ class Record {
 
   static Record* create_bare(const Key& key, Encoding encoding, std::size_t value_size);
   static Record* allocate(std::size_t body_bytes);
+  static void deallocate(Record* record);
   void take_header(const Record& other);
   static Record* reshape(Record* record, bool has_expiry, bool has_stored_expiries,
                          std::size_t value_size);

@@ -223,7 +223,7 @@ class Table {
   static constexpr std::size_t kLoadMin = 2;  ///< and below which two are joined
   static constexpr unsigned kTagShift = 48;
   static constexpr unsigned kTagSlotShift = 59;
-  static constexpr Slot kMarks = 15;  ///< records are aligned to 16 bytes
+  static constexpr Slot kMarks = 7;  ///< records are aligned to 8 bytes
   static constexpr Slot kAddressMask = ((1ULL << kTagShift) - 1) & ~kMarks;
   static constexpr Slot kExpiryMark = 1ULL << 63;
   static constexpr Slot kTagMask = ~((1ULL << kTagShift) - 1) & ~kExpiryMark;

@@ -79,7 +79,7 @@ TEST(Warmer, LeavesWhatIsThereAlready) {
 }
 
 TEST(Warmer, StopsBeforeTheRoomIsTaken) {
-  Rig rig(30000);  // some 3 MB: keys may cost one at least
+  Rig rig(45000);  // some 3 MB: keys may cost two at least
   rig.keyspace.budget.set_limit(200'000);
   rig.warm();
   EXPECT_GT(rig.sum(&Table::count), 100U);
