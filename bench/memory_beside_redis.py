@@ -12,14 +12,13 @@ takes least.
 """
 
 import argparse
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from lib import servers, watch  # noqa: E402
+from lib import load, servers, watch  # noqa: E402
 from lib.report import Report  # noqa: E402
 from lib.watch import megabytes  # noqa: E402
 
@@ -32,48 +31,34 @@ BATCH = 10_000
 YEAR_MS = 365 * 24 * 3600 * 1000
 
 
-def load(server, count, expires):
+def fill(server, count, expires):
     """SET of each key once, through one pipeline. Every key has an expiry of its own."""
     words, tail = b"*3", b""
     if expires:
         words, tail = b"*5", b"$4\r\nPXAT\r\n$13\r\n%d\r\n"
     frame = words + b"\r\n$3\r\nSET\r\n$16\r\nkey:%012d\r\n$32\r\n%032d\r\n" + tail
     first_expiry = int(time.time() * 1000) + YEAR_MS
-    with subprocess.Popen(["redis-cli", "-h", "127.0.0.1", "-p", str(server.port), "--pipe"], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE) as pipe:
+
+    def blocks():
         for first in range(0, count, BATCH):
             numbers = range(first, min(first + BATCH, count))
-            pipe.stdin.write(b"".join(frame % ((n, n, first_expiry + n) if expires else (n, n)) for n in numbers))
-        output = pipe.communicate()[0].decode()
-    if "errors: 0" not in output:
-        raise SystemExit(f"cannot load: {output}")
-
-
-def resident_bytes(server):
-    """What the process occupies, once that has stopped falling: allocators give pages back by and by."""
-    least = None
-    for _ in range(60):
-        pages = int(Path(f"/proc/{server.pid}/statm").read_text().split()[1])
-        if least is not None and pages * 4096 > least * 0.998:
-            break
-        least = pages * 4096
-        time.sleep(2)
-    return min(least, pages * 4096)
+            yield b"".join(frame % ((n, n, first_expiry + n) if expires else (n, n)) for n in numbers)
+    load.feed(server, blocks())
 
 
 def measure(name, server, count, expires):
     server.start()
     with server.connect(timeout=300) as connection:
-        load(server, count // 10, expires)
+        fill(server, count // 10, expires)
         connection.call("FLUSHALL")
         watch.wait_until_idle(server)
         used_before = watch.info(connection)["used_memory"]
-        load(server, count, expires)
+        fill(server, count, expires)
         if connection.call("DBSIZE") != count:
             raise SystemExit(f"{name}: {connection.call('DBSIZE')} keys instead of {count}")
         watch.wait_for_checkpoint(connection)
         watch.wait_until_idle(server)
-        resident = resident_bytes(server)
+        resident = watch.settled_resident_bytes(server)
         fields = watch.info(connection)
     server.kill()
     used = fields["used_memory"]

@@ -135,6 +135,15 @@ class Connection:
         self.position = 0
         self.buffer += data
 
+    def receive_until(self, end):
+        """Everything up to and with `end`, undecoded. Requires: nothing comes behind it."""
+        while not self.buffer.endswith(end):
+            self._fill()
+        data = bytes(self.buffer[self.position:])
+        self.buffer.clear()
+        self.position = 0
+        return data
+
     def receive_until_closed(self):
         """Everything up to the server's end of the connection."""
         data = bytes(self.buffer[self.position:])
