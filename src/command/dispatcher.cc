@@ -142,10 +142,36 @@ std::size_t Dispatcher::hold_group(Session& session, std::span<const resp::Reque
     const Plain& plain = group_[count++];
     access_.table(*plain.shard, session.db).prefetch_bucket(plain.key);
   }
+  bool has_elements = false;
   for (std::size_t i = 0; i < count; ++i) {
     access_.table(*group_[i].shard, session.db).prefetch_record(group_[i].key);
+    has_elements = has_elements || group_[i].row->is_of_elements();
   }
+  if (has_elements && count > 1) prefetch_elements(session, requests.first(count));
   return count;
+}
+
+// Rehearses the look-ups of elements, all side by side.
+void Dispatcher::prefetch_elements(Session& session, std::span<const resp::Request> requests) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const Row& row = *group_[i].row;
+    if (!row.is_of_elements()) continue;
+    const keyspace::Table& table = access_.table(*group_[i].shard, session.db);
+    const keyspace::Record* record = table.find(group_[i].key);
+    if (record == nullptr || record->encoding() != keyspace::Encoding::kObject) continue;
+    const Elements::Named one = row.elements.one_named(requests[i].words);
+    prefetches_[count++].begin(record->object(), one.name, one.score);
+  }
+  while (count > 0) {
+    for (std::size_t i = 0; i < count;) {
+      if (prefetches_[i].step()) {
+        ++i;
+      } else {
+        prefetches_[i] = prefetches_[--count];
+      }
+    }
+  }
 }
 
 Dispatcher::Attempt Dispatcher::run_group(Session& session, std::span<const resp::Request> requests,

@@ -27,6 +27,7 @@
 #include "io/random.h"
 #include "keyspace/access.h"
 #include "resp/request.h"
+#include "value/element_prefetch.h"
 
 namespace diskdb::command {
 
@@ -85,6 +86,7 @@ class Dispatcher {
   void run_held(Session& session, std::span<const resp::Request> requests, resp::Reply& reply);
   std::size_t find_group(std::span<const resp::Request> requests);
   std::size_t hold_group(Session& session, std::span<const resp::Request> requests);
+  void prefetch_elements(Session& session, std::span<const resp::Request> requests);
   Status replay_alone(Session& session, std::span<const Bytes> words, resp::Reply& reply,
                       Millis now);
   Status replay_one(CommandContext& cx);
@@ -144,6 +146,7 @@ class Dispatcher {
   keyspace::Access access_;
   io::Random random_;
   std::array<Plain, kGroupMax> group_{};
+  std::array<value::ElementPrefetch, kGroupMax> prefetches_;
   std::vector<keyspace::Key> keys_;
   std::vector<std::size_t> key_indices_;
   std::vector<keyspace::Shard*> shards_;

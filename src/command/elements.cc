@@ -23,6 +23,15 @@ std::optional<std::uint64_t> position_in(Bytes word, std::uint64_t count) {
 
 }  // namespace
 
+Elements::Named Elements::one_named(std::span<const Bytes> words) const {
+  const auto begin = static_cast<std::size_t>(begin_);
+  if (kind_ == Kind::kNamed && begin < words.size()) return {.name = words[begin], .score = {}};
+  if (kind_ != Kind::kScored) return {};
+  Named last{.name = words.back(), .score = parse_double(words[words.size() - 2])};
+  if (last.score && std::isnan(*last.score)) last.score.reset();
+  return last;
+}
+
 void Elements::find_missing(std::span<const Bytes> words, const value::Object& object,
                             std::size_t count_max, std::vector<value::MissingPage>* missing) const {
   const std::uint64_t count = object.count();

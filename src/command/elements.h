@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -44,6 +45,15 @@ class Elements {
   /// From the position words[begin] to that in the next word, if no option makes them something
   /// else.
   static consteval Elements between(int begin) { return {Kind::kBetween, begin}; }
+
+  /// One of them that has a name: what to look for before the command runs, and with which score
+  /// it will be put there.
+  struct Named {
+    Bytes name = {};  ///< null: none has
+    std::optional<double> score = {};
+  };
+  /// Cost: parsing a number at most. Requires: the row admits the words.
+  Named one_named(std::span<const Bytes> words) const;
 
   constexpr bool are_foreseen() const { return kind_ != Kind::kUnforeseen; }
   /// Appends cold pages of `object` that stand between the command and the elements, `count_max` or

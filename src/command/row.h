@@ -199,6 +199,11 @@ struct Row {
   Category categories = Category::kOfGroup;
 
   constexpr bool has(Flag flag) const { return command::has(flags, flag); }
+  /// Are its keys' values made of elements?
+  constexpr bool is_of_elements() const {
+    return group == Group::kHash || group == Group::kSet || group == Group::kSortedSet ||
+           group == Group::kList;
+  }
   /// The one key's index if every request has exactly one key and it stands at a fixed place, else
   /// 0.
   constexpr std::size_t single_key_index() const {

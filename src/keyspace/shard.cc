@@ -9,8 +9,9 @@
 namespace diskdb::keyspace {
 namespace {
 
-constexpr int kSpinCount =
-    256;  // some microseconds: longer than a group of plain commands holds a shard
+// Some microseconds. Whoever holds a shard for longer, as a group of commands on one large value
+// does, is better waited for asleep.
+constexpr int kSpinCount = 40;
 
 void relax() {
 #if defined(__x86_64__)

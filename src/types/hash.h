@@ -59,7 +59,12 @@ class Hash {
   template <typename Visit>
   void for_each(Visit visit) const {
     for (value::ElementCursor c = fields_.at(0); !c.is_at_end(); c.next()) {
-      if (const auto field = live(c)) visit(*field);
+      if (!is_dated_) [[likely]] {
+        const value::PairView pair = c.pair();
+        visit(FieldView{.name = pair.key, .value = pair.value});
+      } else if (const auto field = live(c)) {
+        visit(*field);
+      }
     }
   }
   /// One step of HSCAN: as scan_members(), with fields that have not expired.

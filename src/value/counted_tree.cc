@@ -28,6 +28,7 @@ CountedTree::CountedTree(const TreeRoot& root, std::size_t page_bytes, PageIds i
   levels_ = root.levels;
   count_ = root.count;
   root_id_ = root.root;
+  cold_count_ = root.count == 0 ? 0 : 1;
 }
 
 CountedTree::~CountedTree() { free_some(SIZE_MAX); }
@@ -59,8 +60,20 @@ CountedTree::Below CountedTree::link_at(const PageView& page, std::uint64_t posi
   return {index, position - (count - below_count), below_count};
 }
 
-std::size_t CountedTree::link_for(const PageView& page, PageKey key, Bytes tail) {
-  const PageView::Found found = page.lower_bound(key, tail, 1);
+std::size_t CountedTree::KeyRange::guess(const PageView& page, PageKey key) const {
+  if (high <= low || key.high < low || key.high > high) return PageView::kNoGuess;
+  const double share = static_cast<double>(key.high - low) / static_cast<double>(high - low);
+  return static_cast<std::size_t>(share * static_cast<double>(page.count()));
+}
+
+void CountedTree::KeyRange::narrow(const PageView& page, std::size_t index) {
+  if (index > 0) low = page.key(index).high;
+  if (index + 1 < page.count()) high = page.key(index + 1).high;
+}
+
+std::size_t CountedTree::link_for(const PageView& page, PageKey key, Bytes tail,
+                                  std::size_t guess) {
+  const PageView::Found found = page.lower_bound(key, tail, 1, guess);
   return found.is_equal ? found.index : found.index - 1;
 }
 
@@ -82,16 +95,20 @@ void CountedTree::descend(std::uint64_t position, Path* path) const {
 
 void CountedTree::descend(PageKey key, Bytes tail, Path* path) const {
   PageFrame* frame = root_frame_;
+  KeyRange range;
   while (true) {
     ASSERT(frame != nullptr);  // the path is resident
     if (!frame->is_inner()) break;
-    const std::size_t index = link_for(frame->view(), key, tail);
+    const PageView page = frame->view();
+    const std::size_t index = link_for(page, key, tail, range.guess(page, key));
+    range.narrow(page, index);
     path->steps[path->depth++] = {frame->as_inner(), index};
     frame = frame->as_inner()->children[index];
   }
   const PageView page = frame->view();
-  page.prefetch_columns();
-  const PageView::Found found = page.lower_bound(key, tail);
+  const std::size_t guess = range.guess(page, key);
+  page.prefetch_columns(guess);
+  const PageView::Found found = page.lower_bound(key, tail, 0, guess);
   path->leaf = frame;
   path->index = found.index;
   path->is_equal = found.is_equal;
@@ -171,17 +188,36 @@ std::uint64_t CountedTree::position_of(const Cursor& cursor) const {
   return position;
 }
 
-void CountedTree::prefetch(PageKey key) const {
-  PageFrame* frame = root_frame_;
-  while (frame != nullptr && frame->level > 1) {
-    frame = frame->as_inner()->children[link_for(frame->view(), key, {})];
+bool CountedTree::Prefetch::step() {
+  if (frame_ == nullptr || has_entry_) return false;
+  const PageView page = frame_->view();
+  const std::size_t guess = range_.guess(page, key_);
+  if (!has_page_) {
+    page.prefetch_columns(guess);
+    has_page_ = true;
+    return true;
   }
-  if (frame == nullptr) return;
-  if (frame->is_inner()) {
-    frame = frame->as_inner()->children[link_for(frame->view(), key, {})];
-    if (frame == nullptr) return;
+  if (frame_->is_inner()) {
+    const std::size_t index = link_for(page, key_, {}, guess);
+    range_.narrow(page, index);
+    frame_ = static_cast<const InnerFrame*>(frame_)->children[index];
+    __builtin_prefetch(frame_);
+    has_page_ = false;
+    return frame_ != nullptr;
   }
-  __builtin_prefetch(frame->page.data());
+  // By the key alone: the bytes of entries with the same key are not here yet.
+  index_ = page.key_bound(key_, 0, guess);
+  offset_ = page.offset(index_);
+  __builtin_prefetch(page.heap() + offset_);
+  has_entry_ = true;
+  return true;
+}
+
+std::optional<Bytes> CountedTree::Prefetch::entry() const {
+  if (!has_entry_) return std::nullopt;
+  const PageView page = frame_->view();
+  if (index_ == page.count() || page.key(index_) != key_) return std::nullopt;
+  return page.entry_at(index_, offset_);
 }
 
 PageFrame* CountedTree::neighbour(const PageFrame* leaf, bool is_next, bool* is_cold) {

@@ -76,6 +76,7 @@ struct MissingPage {
 ///       empty.
 ///   I4  Page ids are unique, of this tree's PageIds, and below next_id_.
 ///   I5  A resident page's parent is resident.
+///   I6  cold_count_ is how many links of resident pages lead to cold ones; 1 if the root is cold.
 class CountedTree {
  public:
   /// An empty one. `leaf_shape`: key_bytes is 0 for order by position, 8 or 16 for order by key and
@@ -111,8 +112,8 @@ class CountedTree {
   std::uint64_t rank(PageKey key, Bytes tail = {}) const;
   /// How many entries are before the cursor's. Cost: O(log n).
   std::uint64_t position_of(const Cursor& cursor) const;
-  /// Starts loading the leaf that find() will look at. The path need not be resident.
-  void prefetch(PageKey key) const;
+  /// Asks the processor for what find() will touch, step by step. The path need not be resident.
+  class Prefetch;
 
   // ---- Changes. Requires: the path is resident; entries' bytes do not lie in this tree.
 
@@ -137,6 +138,8 @@ class CountedTree {
 
   // ---- Residency.
 
+  /// No page is cold, so nothing is missing.
+  bool is_whole() const { return cold_count_ == 0; }
   /// The first cold page on the path to this key, to find, insert or erase it.
   std::optional<MissingPage> missing_for(PageKey key, Bytes tail) const;
   /// The first cold page to erase this entry, and to join a leaf that becomes small with a
@@ -200,6 +203,17 @@ class CountedTree {
     std::size_t index = 0;  ///< in the leaf
     bool is_equal = false;  ///< is the entry there the one sought?
   };
+  /// Between which keys a page's lie, as the separators above it say.
+  struct KeyRange {
+    std::uint64_t low = 0;
+    std::uint64_t high = UINT64_MAX;
+
+    /// About where in the page `key` is, if keys are spread evenly, as hashes are, and mostly
+    /// scores of neighbours.
+    std::size_t guess(const PageView& page, PageKey key) const;
+    /// To what lies below link `index`.
+    void narrow(const PageView& page, std::size_t index);
+  };
   /// What divides two neighbours: the key and as much of the tail as is needed.
   struct Separator {
     PageKey key;
@@ -213,7 +227,8 @@ class CountedTree {
 
   /// `count`: of entries below the page. Cost: goes over the links from the nearer end.
   static Below link_at(const PageView& page, std::uint64_t position, std::uint64_t count);
-  static std::size_t link_for(const PageView& page, PageKey key, Bytes tail);
+  static std::size_t link_for(const PageView& page, PageKey key, Bytes tail,
+                              std::size_t guess = PageView::kNoGuess);
   /// The next leaf with entries, or the one before; null if there is none, or *is_cold.
   static PageFrame* neighbour(const PageFrame* leaf, bool is_next, bool* is_cold);
   /// Is the first (last) leaf below resident?
@@ -282,6 +297,7 @@ class CountedTree {
                     std::size_t count_max, std::vector<MissingPage>* missing) const;
   Status check_page(const InnerFrame* parent, std::size_t index, Bytes page) const;
   Status check_bounds(const InnerFrame* parent, std::size_t index, const PageView& page) const;
+  void set_all_cold(InnerFrame* frame);
   void unlink(PageFrame* frame);
   std::uint64_t verify_below(const PageFrame* frame, std::size_t level, std::uint64_t count,
                              std::size_t* frame_count) const;
@@ -292,9 +308,34 @@ class CountedTree {
   std::uint8_t levels_ = 0;
   std::size_t page_bytes_;  ///< what a page may have without its block's header
   std::uint64_t count_ = 0;
+  std::size_t cold_count_ = 0;
   PageId root_id_ = 0;
   PageId next_id_;
   std::uint32_t id_step_;
+};
+
+/// A look-up by key that waits for nothing: each step touches only what the step before has asked
+/// for, and asks for what comes next. So the misses of many look-ups, their steps taken in turns,
+/// are one. Valid while the tree does not change.
+class CountedTree::Prefetch {
+ public:
+  Prefetch() = default;
+  Prefetch(const CountedTree& tree, PageKey key) : frame_(tree.root_frame_), key_(key) {
+    __builtin_prefetch(frame_);
+  }
+  /// False: nothing is left to ask for, entry() may be called.
+  bool step();
+  /// The entry with the key that the look-up has come to, if there is one.
+  std::optional<Bytes> entry() const;
+
+ private:
+  const PageFrame* frame_ = nullptr;
+  PageKey key_;
+  KeyRange range_;
+  bool has_page_ = false;   ///< the page's columns are asked for
+  bool has_entry_ = false;  ///< the leaf's entry is asked for
+  std::size_t index_ = 0;   ///< of the entry
+  std::size_t offset_ = 0;
 };
 
 /// Stands at an entry, at the end, or before a cold page, where nothing may be asked of it.

@@ -72,7 +72,8 @@ Result<TreeRoot> decode_tree_root(Bytes encoded) {
 // ---- What is missing ----
 
 std::optional<MissingPage> CountedTree::missing_for(PageKey key, Bytes tail) const {
-  if (count_ == 0) return std::nullopt;
+  if (is_whole()) [[likely]]
+    return std::nullopt;
   if (root_frame_ == nullptr) return MissingPage{root_id_, 0};
   const PageFrame* frame = root_frame_;
   while (frame->is_inner()) {
@@ -85,6 +86,8 @@ std::optional<MissingPage> CountedTree::missing_for(PageKey key, Bytes tail) con
 }
 
 std::optional<MissingPage> CountedTree::missing_to_erase(PageKey key, Bytes tail) const {
+  if (is_whole()) [[likely]]
+    return std::nullopt;
   if (const auto missing = missing_for(key, tail)) return missing;
   if (levels_ < 2) return std::nullopt;
   Path path;
@@ -105,8 +108,9 @@ std::optional<MissingPage> CountedTree::missing_to_erase(PageKey key, Bytes tail
 }
 
 std::optional<MissingPage> CountedTree::missing_of(PageKey key) const {
+  if (is_whole()) [[likely]]
+    return std::nullopt;
   if (const auto missing = missing_for(key, {})) return missing;
-  if (count_ == 0) return std::nullopt;
   PageKey next = key;
   if (leaf_shape_.key_bytes == 8 || ++next.low == 0) ++next.high;
   const bool is_last = next < key;  // there is none behind it
@@ -124,7 +128,8 @@ std::optional<MissingPage> CountedTree::missing_of(PageKey key) const {
 void CountedTree::missing_in(std::uint64_t first, std::uint64_t last, std::size_t count_max,
                              std::vector<MissingPage>* missing) const {
   ASSERT(first <= last);
-  if (count_ == 0) return;
+  if (is_whole()) [[likely]]
+    return;
   // An insertion at the end takes place in the last page.
   first = std::min(first, count_ - 1);
   last = std::min(std::max(last, first + 1), count_);
@@ -135,7 +140,7 @@ void CountedTree::missing_in(std::uint64_t first, std::uint64_t last, std::size_
 void CountedTree::missing_for_erase(std::uint64_t first, std::uint64_t last, std::size_t count_max,
                                     std::vector<MissingPage>* missing) const {
   ASSERT(first <= last && last <= count_);
-  if (first == last) return;
+  if (first == last || is_whole()) return;
   const std::size_t size_max = missing->size() + count_max;
   // A single entry is erased by its path.
   find_missing(root_frame_, {root_id_, 0}, levels_ - 1U, count_, first, last, last - first > 1,
@@ -190,9 +195,8 @@ Result<bool> CountedTree::install(const MissingPage& missing, SharedBytes page,
     TRY(check_page(nullptr, 0, page.view()));
     root_frame_ =
         frames_.install(missing.id, static_cast<std::uint8_t>(levels_ - 1), std::move(page), epoch);
-    if (root_frame_->is_inner()) {
-      root_frame_->as_inner()->children.assign(root_frame_->view().count(), nullptr);
-    }
+    --cold_count_;
+    if (root_frame_->is_inner()) set_all_cold(root_frame_->as_inner());
     return true;
   }
   PageFrame* parent_frame = frames_.find(missing.parent);
@@ -208,10 +212,16 @@ Result<bool> CountedTree::install(const MissingPage& missing, SharedBytes page,
   TRY(check_page(parent, index, page.view()));
   PageFrame* frame = frames_.install(missing.id, static_cast<std::uint8_t>(parent->level - 1),
                                      std::move(page), epoch);
-  if (frame->is_inner()) frame->as_inner()->children.assign(frame->view().count(), nullptr);
+  --cold_count_;
+  if (frame->is_inner()) set_all_cold(frame->as_inner());
   frame->parent = parent;
   parent->children[index] = frame;
   return true;
+}
+
+void CountedTree::set_all_cold(InnerFrame* frame) {
+  frame->children.assign(frame->view().count(), nullptr);
+  cold_count_ += frame->children.size();
 }
 
 Status CountedTree::check_page(const InnerFrame* parent, std::size_t index, Bytes bytes) const {
@@ -300,6 +310,8 @@ bool CountedTree::evict(PageId id, std::uint32_t ingested_epoch) {
     }
   }
   ASSERT(frame->is_stored);
+  if (frame->is_inner()) cold_count_ -= frame->as_inner()->children.size();
+  ++cold_count_;
   unlink(frame);
   frames_.forget(frame);
   return true;
@@ -394,6 +406,12 @@ void CountedTree::verify_invariants() const {
   ASSERT((count_ == 0) == (levels_ == 0));
   ASSERT((count_ == 0) == (root_id_ == 0));
   std::size_t frame_count = 0;
+  std::size_t cold_count = root_frame_ == nullptr && count_ > 0 ? 1 : 0;
+  frames_.for_each([&](PageFrame* frame) {
+    if (!frame->is_inner()) return;
+    for (const PageFrame* child : frame->as_inner()->children) cold_count += child == nullptr;
+  });
+  ASSERT(cold_count == cold_count_);  // I6
   if (root_frame_ != nullptr) {
     ASSERT(root_frame_->parent == nullptr);
     ASSERT(root_frame_->id == root_id_);

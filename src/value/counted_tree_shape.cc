@@ -301,6 +301,7 @@ void CountedTree::drop_all(const PageEdit& edit) {
   root_frame_ = nullptr;
   root_id_ = 0;
   levels_ = 0;
+  ASSERT(is_whole());  // I6
 }
 
 void CountedTree::erase_below(PageFrame* frame, std::uint64_t first, std::uint64_t last,
@@ -348,6 +349,7 @@ void CountedTree::drop_below(PageFrame* frame, PageId id, std::size_t level, con
   }
   if (frame == nullptr) {
     REACHED("value: a cold page is dropped unread");
+    --cold_count_;
     edit.watcher->drop_stored(id);
     return;
   }

@@ -208,7 +208,9 @@ class Model {
       load_for(sought);  // an empty leaf at an edge may be cold yet
       const auto expected = std::lower_bound(elements_.begin(), elements_.end(), sought);
       const auto rank = static_cast<std::uint64_t>(expected - elements_.begin());
-      tree_.prefetch(sought.key);
+      CountedTree::Prefetch prefetch(tree_, sought.key);
+      while (prefetch.step()) {
+      }
       ASSERT_EQ(tree_.rank(sought.key, sought.tail), rank);
       const auto found = tree_.lower_bound(sought.key, sought.tail);
       ASSERT_EQ(tree_.position_of(found), rank);

@@ -266,17 +266,6 @@ void ElementCursor::enter() {
   in_tree_ = handle.tree().at(position_);
 }
 
-void ElementCursor::next() {
-  ++position_;
-  if (!in_tree_) {
-    offset_ += page_.length(index_++);
-    return;
-  }
-  if (is_at_end()) return;
-  in_tree_->next();
-  if (in_tree_->is_cold()) enter();
-}
-
 void ElementCursor::previous() {
   if (position_ == 0) {
     position_ = count_;
@@ -294,6 +283,8 @@ void ElementCursor::previous() {
 // ---- ObjectHandle
 
 void ObjectHandle::need_range(std::uint64_t first, std::uint64_t last) const {
+  if (tree().is_whole()) [[likely]]
+    return;
   std::vector<MissingPage> missing;
   for (;;) {
     missing.clear();

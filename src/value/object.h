@@ -189,6 +189,7 @@ class Object {
 
  private:
   friend class ObjectHandle;
+  friend class ElementPrefetch;
   struct Trees {
     std::unique_ptr<CountedTree> tree;
     std::unique_ptr<SortedSet> scores;
@@ -263,7 +264,17 @@ class ElementCursor {
   PairView pair() const { return split_pair(entry()); }
   /// The block in which entry() lies, for who needs it longer.
   SharedBytes block() const { return in_tree_ ? in_tree_->block() : object_->page_block(); }
-  void next();
+  void next() {
+    ++position_;
+    if (!in_tree_) {
+      offset_ += page_.length(index_++);
+      return;
+    }
+    if (is_at_end()) return;
+    in_tree_->next();
+    if (in_tree_->is_cold()) [[unlikely]]
+      enter();
+  }
   /// At the first element: to the end.
   void previous();
 

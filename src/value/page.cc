@@ -9,6 +9,9 @@ namespace {
 constexpr std::uint64_t kEvenBytes = 0x00FF00FF00FF00FFU;
 constexpr std::uint64_t kEvenPairs = 0x0000FFFF0000FFFFU;
 constexpr std::size_t kCacheLineBytes = 64;
+// A guess is mostly off by no more than so many entries: by half of the square root of a page's
+// entries where keys are hashes.
+constexpr std::size_t kGuessError = 8;
 
 std::uint64_t load_word(const char* at) {
   std::uint64_t word = 0;
@@ -121,10 +124,9 @@ void Entry::copy_to(char* out) const {
   if (!second_.empty()) std::memcpy(out, second_.data(), second_.size());
 }
 
-PairView split_pair(Bytes entry) {
-  std::size_t key_size = static_cast<unsigned char>(entry[0]);
-  std::size_t prefix_size = 1;
-  if (key_size >= 128) prefix_size = read_varint(entry, &key_size);
+PairView split_long_pair(Bytes entry) {
+  std::size_t key_size = 0;
+  const std::size_t prefix_size = read_varint(entry, &key_size);
   return {entry.substr(prefix_size, key_size), entry.substr(prefix_size + key_size)};
 }
 
@@ -156,12 +158,24 @@ std::uint64_t PageView::sum_of_links(std::size_t first, std::size_t last) const 
   return sum;
 }
 
-PageView::Found PageView::lower_bound(PageKey key, Bytes tail, std::size_t first) const {
-  // Entries before `low` are below the key alone, those from `high` on are not.
+std::size_t PageView::key_bound(PageKey key, std::size_t first, std::size_t guess) const {
   std::size_t low = first;
   std::size_t size = count_ - first;
   if (key_bytes_ == 8) [[likely]] {
     const char* keys_at = keys();
+    if (guess != kNoGuess) {
+      const std::size_t from = guess > first + kGuessError ? guess - kGuessError : first;
+      const std::size_t until = guess + kGuessError < count_ ? guess + kGuessError : count_;
+      if (from > first && word(keys_at + (from - 1) * 8) >= key.high) {
+        size = from - 1 - first;
+      } else if (until < count_ && word(keys_at + until * 8) < key.high) {
+        low = until + 1;
+        size = count_ - low;
+      } else {
+        low = from;
+        size = until - from;
+      }
+    }
     while (size > 0) {
       const std::size_t half = size / 2;
       const bool is_below = word(keys_at + (low + half) * 8) < key.high;
@@ -176,6 +190,12 @@ PageView::Found PageView::lower_bound(PageKey key, Bytes tail, std::size_t first
       size = is_below ? size - half - 1 : half;
     }
   }
+  return low;
+}
+
+PageView::Found PageView::lower_bound(PageKey key, Bytes tail, std::size_t first,
+                                      std::size_t guess) const {
+  std::size_t low = key_bound(key, first, guess);
   if (low == count_ || this->key(low) != key) return {low, false};
   // Mostly one entry has the key. If many do, tails are searched in halves as well.
   std::size_t end = low + 1;
@@ -216,9 +236,17 @@ std::size_t PageView::find_tail(Bytes tail, std::size_t first, std::size_t strid
   return count_;
 }
 
-void PageView::prefetch_columns() const {
-  const char* end = lengths() + count_ * length_bytes_;
-  for (const char* at = keys(); at < end; at += kCacheLineBytes) __builtin_prefetch(at);
+void PageView::prefetch_columns(std::size_t guess) const {
+  const auto prefetch = [](const char* from, const char* until) {
+    for (; from < until; from += kCacheLineBytes) __builtin_prefetch(from);
+    __builtin_prefetch(until - 1);
+  };
+  const char* const end = lengths() + count_ * length_bytes_;
+  if (guess == kNoGuess) return prefetch(keys(), end);
+  const std::size_t from = guess > kGuessError ? guess - kGuessError - 1 : 0;
+  const std::size_t until = std::min(guess + kGuessError + 1, count_);
+  prefetch(keys() + from * key_bytes_, keys() + until * key_bytes_);
+  prefetch(lengths(), end);
 }
 
 // ---- Bytes that are not trusted ----

@@ -87,8 +87,15 @@ class Entry {
   Bytes second_;
 };
 
+/// As split_pair() where the key has 128 bytes or more.
+PairView split_long_pair(Bytes entry);
 /// Takes an entry of a page with `is_pairs` apart. Requires: the page was verified or built here.
-PairView split_pair(Bytes entry);
+inline PairView split_pair(Bytes entry) {
+  const std::size_t key_size = static_cast<unsigned char>(entry[0]);
+  if (key_size >= 128) [[unlikely]]
+    return split_long_pair(entry);
+  return {{entry.data() + 1, key_size}, {entry.data() + 1 + key_size, entry.size() - 1 - key_size}};
+}
 
 /// Reads a page.
 ///
@@ -181,13 +188,18 @@ class PageView {
   };
   /// By key and tail. Requires: the entries from `first` on ascend by them; first <= count().
   /// Cost: O(log count), and a sum of lengths for each tail compared: equal keys are few.
-  Found lower_bound(PageKey key, Bytes tail, std::size_t first = 0) const;
+  /// `guess`: about where it is, so that less of the keys is touched; no matter if it is wrong.
+  Found lower_bound(PageKey key, Bytes tail, std::size_t first = 0,
+                    std::size_t guess = kNoGuess) const;
+  /// By key alone: the first entry from `first` on whose key is not below. Requires: keys ascend.
+  std::size_t key_bound(PageKey key, std::size_t first = 0, std::size_t guess = kNoGuess) const;
   /// The first entry from `first` on, of those `stride` apart, whose tail is `tail`; count() if
   /// there is none. Cost: linear.
   std::size_t find_tail(Bytes tail, std::size_t first = 0, std::size_t stride = 1) const;
 
-  /// Starts loading what a search touches first.
-  void prefetch_columns() const;
+  static constexpr std::size_t kNoGuess = SIZE_MAX;
+  /// Starts loading what a search touches first: all keys, or those about the guess.
+  void prefetch_columns(std::size_t guess = kNoGuess) const;
 
  private:
   static std::uint64_t word(const char* at) {

@@ -124,6 +124,8 @@ void SortedSet::in_hash_order(std::uint64_t first, std::uint64_t last,
 }
 
 std::optional<MissingPage> SortedSet::missing_for(std::uint64_t hash, Bytes member) const {
+  if (index_.is_whole() && scores_.is_whole()) [[likely]]
+    return std::nullopt;
   if (const auto missing = index_.missing_of({hash, 0})) return missing;
   for (CountedTree::Cursor c = index_.find_first({hash, 0}); !c.is_at_end(); c.next_of_key()) {
     const PageKey key{score_key_in(c.pair().value), 0};

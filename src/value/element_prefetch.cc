@@ -1,0 +1,86 @@
+#include "value/element_prefetch.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace diskdb::value {
+namespace {
+
+constexpr std::size_t kCacheLineBytes = 64;
+// Of a small page, from its start; the processor goes on by itself where it is read in order.
+constexpr std::size_t kSmallPageBytes = 256;
+
+void prefetch(const void* at, std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes; i += kCacheLineBytes) {
+    __builtin_prefetch(static_cast<const char*>(at) + i);
+  }
+}
+
+}  // namespace
+
+void ElementPrefetch::begin(const Object& object, Bytes member, std::optional<double> score) {
+  object_ = &object;
+  score_ = score;
+  has_member_ = member.data() != nullptr;
+  if (has_member_) hash_ = member_hash(member);
+  next_ = Next::kObject;
+  prefetch(object_, sizeof(Object));
+}
+
+bool ElementPrefetch::begin_way(Next way, const CountedTree& tree, std::uint64_t key) {
+  way_ = CountedTree::Prefetch(tree, {key, 0});
+  next_ = way;
+  return true;
+}
+
+bool ElementPrefetch::begin_new_score() {
+  return score_ && begin_way(Next::kNewScore, object_->tree(), score_key(*score_));
+}
+
+bool ElementPrefetch::step() {
+  switch (next_) {
+    case Next::kObject:
+      if (object_->is_small()) {
+        prefetch(object_->page_block().data(), kSmallPageBytes);
+        next_ = Next::kSmallPage;
+      } else {
+        __builtin_prefetch(object_->trees_.get());
+        next_ = Next::kTrees;
+      }
+      return true;
+    case Next::kSmallPage:
+      object_->page().prefetch_columns();
+      return false;
+    case Next::kTrees:
+      if (object_->layout() == Layout::kScores) {
+        prefetch(object_->trees_->scores.get(), sizeof(SortedSet));
+      } else {
+        prefetch(object_->trees_->tree.get(), sizeof(CountedTree));
+      }
+      next_ = Next::kTree;
+      return has_member_ && object_->layout() != Layout::kSequence;
+    case Next::kTree:
+      return begin_way(Next::kWay,
+                       object_->layout() == Layout::kScores ? *object_->sorted_set().trees()[1]
+                                                            : *object_->trees_->tree,
+                       hash_);
+    case Next::kWay: {
+      if (way_.step()) return true;
+      if (object_->layout() != Layout::kScores) return false;
+      // Of a sorted set this was the index: it says where in the score tree the member is.
+      const std::optional<Bytes> found = way_.entry();
+      if (!found) return begin_new_score();
+      std::uint64_t score = 0;
+      const Bytes value = split_pair(*found).value;
+      std::memcpy(&score, value.data(), std::min(value.size(), sizeof score));
+      return begin_way(Next::kScore, object_->tree(), score);
+    }
+    case Next::kScore:
+      return way_.step() || begin_new_score();
+    case Next::kNewScore:
+      return way_.step();
+  }
+  return false;
+}
+
+}  // namespace diskdb::value
