@@ -111,9 +111,9 @@ Result<Object*> Object::create_large(Layout layout, std::uint8_t traits, const O
   }
   auto* object = new Object(layout);
   object->traits_ = traits;
-  object->id_ = root.id;
   object->is_stored_ = true;
   object->trees_ = std::make_unique<Trees>();
+  object->trees_->id = root.id;
   if (is_sorted_set) {
     object->trees_->scores = std::make_unique<SortedSet>(root.tree, *root.index);
   } else {
@@ -129,7 +129,7 @@ void Object::drop() {
 std::uint64_t Object::count() const { return is_small() ? page().count() : tree().count(); }
 
 ObjectRoot Object::root() const {
-  ObjectRoot root{.id = id_, .tree = tree().root(), .index = {}};
+  ObjectRoot root{.id = id(), .tree = tree().root(), .index = {}};
   if (layout_ == Layout::kScores) root.index = trees_->scores->trees()[1]->root();
   return root;
 }
@@ -159,9 +159,9 @@ void Object::mark_dirty_since(std::uint32_t ingested_epoch) {
 std::size_t Object::evict_some(std::size_t bytes, std::uint32_t ingested_epoch) {
   std::size_t freed = 0;
   for (std::size_t i = 0; i < tree_count() && freed < bytes; ++i) {
-    freed += tree_number(i).evict_some(bytes - freed, ingested_epoch, &evict_cursors_[i]);
+    freed += tree_number(i).evict_some(bytes - freed, ingested_epoch, &trees_->evict_cursors[i]);
   }
-  if (totals_ != nullptr && freed > 0) totals_->may_be_cold = true;
+  if (freed > 0 && has_totals()) trees_->totals->may_be_cold = true;
   return freed;
 }
 
@@ -215,32 +215,34 @@ std::size_t Object::dirty_bytes() const {
 PageTotals Object::account() {
   const PageTotals now = {.bytes = static_cast<std::int64_t>(bytes()),
                           .dirty_bytes = static_cast<std::int64_t>(dirty_bytes())};
-  const PageTotals more = {.bytes = now.bytes - accounted_.bytes,
-                           .dirty_bytes = now.dirty_bytes - accounted_.dirty_bytes};
-  totals_->bytes += more.bytes;
-  totals_->dirty_bytes += more.dirty_bytes;
-  accounted_ = now;
-  return totals_->is_detached ? PageTotals{} : more;
+  PageTotals& totals = *trees_->totals;
+  PageTotals& accounted = trees_->accounted;
+  const PageTotals more = {.bytes = now.bytes - accounted.bytes,
+                           .dirty_bytes = now.dirty_bytes - accounted.dirty_bytes};
+  totals.bytes += more.bytes;
+  totals.dirty_bytes += more.dirty_bytes;
+  accounted = now;
+  return totals.is_detached ? PageTotals{} : more;
 }
 
 void Object::set_totals(std::shared_ptr<PageTotals> totals) {
-  if (totals_ != nullptr) {
-    totals_->bytes -= accounted_.bytes;
-    totals_->dirty_bytes -= accounted_.dirty_bytes;
+  if (is_small()) return;
+  const PageTotals was = std::exchange(trees_->accounted, {});
+  if (trees_->totals != nullptr) {
+    trees_->totals->bytes -= was.bytes;
+    trees_->totals->dirty_bytes -= was.dirty_bytes;
   }
-  accounted_ = {};
-  totals_ = std::move(totals);
-  if (totals_ != nullptr && is_stored_) totals_->may_be_cold = true;
+  trees_->totals = std::move(totals);
+  if (trees_->totals != nullptr && is_stored_) trees_->totals->may_be_cold = true;
 }
 
 void Object::verify_invariants() const {
   if (is_small()) {
-    ASSERT(id_.number == 0);
     ASSERT(verify_page(page_.view()).ok());
     if (layout_ == Layout::kScores) ASSERT(is_ordered(page()));
     return;
   }
-  ASSERT(id_.number != 0 && !page_);
+  ASSERT(id().number != 0 && !page_);
   for (std::size_t i = 0; i < tree_count(); ++i) tree_number(i).verify_invariants();
 }
 
@@ -346,16 +348,22 @@ void ObjectHandle::erase_in_page(std::size_t first, std::size_t count) {
 bool ObjectHandle::has_outgrown_page() const {
   const PageView page = object_->page();
   if (page.count() > kSmallCountMax) return true;
-  return page.size() >
-         (object_->layout() == Layout::kSequence ? kSmallSequenceBytesMax : kSmallBytesMax);
+  switch (object_->layout()) {
+    case Layout::kSequence:
+      return page.size() > kSmallSequenceBytesMax;
+    case Layout::kPairs:
+      return page.size() > kSmallPairsBytesMax;
+    default:
+      return page.size() > kSmallBytesMax;
+  }
 }
 
 // Element by element: it happens once in an object's life.
 void ObjectHandle::become_large() {
   const SharedBytes block = std::exchange(object_->page_, SharedBytes());
   const PageView page(block.data());
-  object_->id_ = use_->source->next_id();
   object_->trees_ = std::make_unique<Object::Trees>();
+  object_->trees_->id = use_->source->next_id();
   const Layout layout = object_->layout();
   if (layout == Layout::kScores) {
     object_->trees_->scores = std::make_unique<SortedSet>();

@@ -42,6 +42,7 @@ enum class Layout : std::uint8_t {
 constexpr std::size_t kSmallCountMax = 512;
 constexpr std::size_t kSmallBytesMax = 4096;
 constexpr std::size_t kSmallSequenceBytesMax = 8192;
+constexpr std::size_t kSmallPairsBytesMax = 8192;
 
 /// Which object a stored page belongs to: never repeated while the store lives. Small objects have
 /// none.
@@ -120,13 +121,16 @@ class Object {
   /// What types/ remembers of it, and the store keeps: eight bits of its own meaning.
   std::uint8_t traits() const { return traits_; }
   void set_traits(std::uint8_t traits) { traits_ = traits; }
-  ObjectId id() const { return id_; }
+  ObjectId id() const { return is_small() ? ObjectId{} : trees_->id; }
   /// The shard that guards it. Changes only with both shards held.
   std::uint32_t home() const { return home_.load(std::memory_order_acquire); }
   void set_home(std::uint32_t shard) { home_.store(shard, std::memory_order_release); }
-  /// Of the tables that it lives in: with its id it names its pages in the store.
-  std::uint64_t generation() const { return generation_; }
-  void set_generation(std::uint64_t generation) { generation_ = generation; }
+  /// Of the tables that it lives in: with its id it names its pages in the store. Of a small one
+  /// nothing is remembered.
+  std::uint64_t generation() const { return is_small() ? 0 : trees_->generation; }
+  void set_generation(std::uint64_t generation) {
+    if (!is_small()) trees_->generation = generation;
+  }
   /// May the store, or the running checkpoint, have pages of it?
   bool is_stored() const { return is_stored_; }
   void set_stored() { is_stored_ = true; }
@@ -174,11 +178,11 @@ class Object {
   /// Requires: it was given totals.
   PageTotals account();
   /// Its pages count there from now on, once account() is called; null: nowhere. What they cost
-  /// where they counted until now is taken off there.
+  /// where they counted until now is taken off there. Of a small one nothing counts.
   void set_totals(std::shared_ptr<PageTotals> totals);
   /// What its totals have of it.
-  PageTotals accounted() const { return accounted_; }
-  bool has_totals() const { return totals_ != nullptr; }
+  PageTotals accounted() const { return is_small() ? PageTotals{} : trees_->accounted; }
+  bool has_totals() const { return !is_small() && trees_->totals != nullptr; }
 
   /// All that it costs in memory.
   std::size_t bytes() const;
@@ -190,9 +194,15 @@ class Object {
  private:
   friend class ObjectHandle;
   friend class ElementPrefetch;
+  /// Of a large object; small ones are many.
   struct Trees {
     std::unique_ptr<CountedTree> tree;
     std::unique_ptr<SortedSet> scores;
+    ObjectId id;
+    std::uint64_t generation = 0;
+    std::size_t evict_cursors[2] = {};
+    std::shared_ptr<PageTotals> totals;
+    PageTotals accounted;  ///< what totals has of it
   };
 
   explicit Object(Layout layout) : layout_(layout) {}
@@ -206,14 +216,10 @@ class Object {
   Layout layout_;
   std::uint8_t traits_ = 0;
   bool is_stored_ = false;
-  ObjectId id_;
-  std::uint64_t generation_ = 0;
   SharedBytes page_;
   std::unique_ptr<Trees> trees_;
-  std::size_t evict_cursors_[2] = {};
-  std::shared_ptr<PageTotals> totals_;
-  PageTotals accounted_;  ///< what totals_ has of it
 };
+static_assert(sizeof(Object) <= 32);  // a small one: its page is another allocation
 
 /// A holder of an Object, or none.
 class ObjectRef {
