@@ -194,6 +194,7 @@ bool CountedTree::Prefetch::step() {
   const std::size_t guess = range_.guess(page, key_);
   if (!has_page_) {
     page.prefetch_columns(guess);
+    if (!frame_->is_inner()) __builtin_prefetch(frame_->page.data());  // changes ask who holds it
     has_page_ = true;
     return true;
   }
