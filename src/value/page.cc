@@ -220,14 +220,29 @@ std::size_t PageView::find_tail(Bytes tail, std::size_t first, std::size_t strid
   std::size_t offset = this->offset(std::min(first, count_));
   // What the entry begins with, and how long it must be at least.
   const std::size_t prefix_size = is_pairs_ ? Entry::pair(tail, {}).size() - tail.size() : 0;
+  // Names often begin alike: the last eight bytes tell most of them apart.
+  const bool has_end = tail.size() >= 8;
+  const std::size_t end_at = has_end ? prefix_size + tail.size() - 8 : 0;
+  const std::uint64_t end = has_end ? load_word(tail.data() + tail.size() - 8) : 0;
+  const auto is_it = [&](const char* at, std::size_t length) {
+    const bool can_be = is_pairs_ ? length >= prefix_size + tail.size() : length == tail.size();
+    return can_be && (!has_end || load_word(at + end_at) == end) &&
+           std::memcmp(at + prefix_size, tail.data(), tail.size()) == 0 &&
+           (!is_pairs_ || split_pair({at, length}).key.size() == tail.size());
+  };
+  if (stride == 1 && length_bytes_ == 1) [[likely]] {
+    const char* at = heap() + offset;
+    const char* const lengths = this->lengths();
+    for (std::size_t i = first; i < count_; ++i) {
+      const auto length = static_cast<unsigned char>(lengths[i]);
+      if (is_it(at, length)) return i;
+      at += length;
+    }
+    return count_;
+  }
   for (std::size_t i = first; i < count_; i += stride) {
     const std::size_t length = this->length(i);
-    const char* at = heap() + offset;
-    const bool can_be = is_pairs_ ? length >= prefix_size + tail.size() : length == tail.size();
-    if (can_be && std::memcmp(at + prefix_size, tail.data(), tail.size()) == 0 &&
-        (!is_pairs_ || split_pair({at, length}).key.size() == tail.size())) {
-      return i;
-    }
+    if (is_it(heap() + offset, length)) return i;
     offset += length;
     for (std::size_t skipped = i + 1; skipped < std::min(i + stride, count_); ++skipped) {
       offset += this->length(skipped);
