@@ -16,8 +16,8 @@ Other work of the machine only ever makes times worse. So a ratio above its boun
 medians counts; growth is judged by the least of several rounds; death by the best of several runs, beside the best of as
 many runs without it. The median of all stands beside each.
 
-    bench/compare_collections.py                # about half an hour
-    bench/compare_collections.py --short        # some minutes: fewer elements and rounds
+    bench/compare_collections.py                # about an hour
+    bench/compare_collections.py --short        # some minutes: fewer elements, kinds and rounds
     bench/compare_collections.py --only cpu --match ZADD --match LINDEX
 """
 
@@ -225,7 +225,7 @@ def check_memory(arguments, report):
     count = arguments.elements
     rows = []
     for form in ("one", "many"):
-        for kind in KINDS:
+        for kind in arguments.kinds:
             name = f"{kind}, {count} in one" if form == "one" else f"{kind}, {count // EACH} of {EACH}"
             if not arguments.wants(name):
                 continue
@@ -392,7 +392,7 @@ def run_death(server, death):
 def check_death(arguments, report):
     count = 1_000_000 if arguments.short else 10_000_000
     rows = []
-    for kind in KINDS:
+    for kind in arguments.kinds:
         if not arguments.wants(kind):
             continue
         server = servers.diskdb(arguments.binary, None, *arguments.option)
@@ -443,6 +443,7 @@ def parse_arguments():
     arguments.rounds = 3 if arguments.short else 5
     arguments.batches = 200 if arguments.short else 500
     arguments.deaths = 2 if arguments.short else 4
+    arguments.kinds = ("list", "hash") if arguments.short else KINDS  # of memory and death
     arguments.wants = lambda name: not arguments.match or any(name.startswith(text) for text in arguments.match)
     return arguments
 
