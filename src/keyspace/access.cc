@@ -122,6 +122,7 @@ void ObjectEdit::commit_as(std::span<const Bytes> effect) {
 }
 
 void ObjectEdit::hand_over(value::PageId id, SharedBytes image) {
+  ASSERT(object_->generation() != 0);
   const PagePlace place{object_->generation(), packed_id(object_->id()), id};
   access_.keyspace_.pages.hand_over(place, std::move(image));
 }
@@ -486,7 +487,7 @@ Status Access::install(Table& table, const Key& key, Bytes stored) {
   const Change change(*this, table);
   record->set_accessed_at(access_seconds(now_));
   table.install(key, record);
-  note_installed(table, key, record);
+  note_installed(table, key);
   finish_load(table, key.bytes, record->allocated_bytes());
   keyspace_.load_count.fetch_add(1, std::memory_order_relaxed);
   return {};
@@ -500,11 +501,12 @@ Status Access::warm(std::uint32_t db, const Key& key, Bytes stored) {
   const Change change(*this, table);
   record->set_accessed_at(access_seconds(now_ - Millis{kDayMillis}));
   table.install(key, record);
-  note_installed(table, key, record);
+  note_installed(table, key);
   return {};
 }
 
-void Access::note_installed(Table& table, const Key& key, Record* record) {
+void Access::note_installed(Table& table, const Key& key) {
+  const Record* record = table.find(key);
   if (record->encoding() != Encoding::kObject || record->object().is_small()) return;
   settle_in(keyspace_.shard_of(key.slot), table, record->object());
 }
@@ -825,7 +827,7 @@ void Access::rename(const Key& from, const Key& to) {
   }
   drop(source_shard, db_, from, slot);
   place(target_shard, *target_shard.tables[db_], to, renamed);
-  note_installed(*target_shard.tables[db_], to, renamed);
+  note_installed(*target_shard.tables[db_], to);
   emit(db_, {"RENAME", from.bytes, to.bytes});
   note_ready(target_shard, db_, to.bytes);
 }
@@ -845,7 +847,7 @@ void Access::copy(const Key& from, std::uint32_t to_db, const Key& to) {
   Record* copied = copy_record(to, *Table::record_in(*slot));
   copied->set_frequency(kFrequencyInitial);
   place(target_shard, *target_shard.tables[to_db], to, copied);
-  note_installed(*target_shard.tables[to_db], to, copied);
+  note_installed(*target_shard.tables[to_db], to);
   emit(db_, {"COPY", from.bytes, to.bytes, "DB", NumberText(to_db), "REPLACE"});
   note_ready(target_shard, to_db, to.bytes);
 }
@@ -859,7 +861,7 @@ void Access::move(const Key& key, std::uint32_t to_db) {
   Record* moved = copy_record(key, *Table::record_in(*slot));
   drop(shard, db_, key, slot);
   place(shard, *shard.tables[to_db], key, moved);
-  note_installed(*shard.tables[to_db], key, moved);
+  note_installed(*shard.tables[to_db], key);
   emit(db_, {"MOVE", key.bytes, NumberText(to_db)});
   note_ready(shard, to_db, key.bytes);
 }

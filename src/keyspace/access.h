@@ -315,7 +315,7 @@ class Access {
   value::ObjectRef take_object(Shard& shard, Table& table, const Key& key, Table::Slot* slot);
   value::ObjectRef copy_object(const Key& key, value::Object& object);
   Record* copy_record(const Key& to, const Record& source);
-  void note_installed(Table& table, const Key& key, Record* record);
+  void note_installed(Table& table, const Key& key);
   bool evict_pages(value::Object& object);
   template <typename Create, typename Overwrite>
   void put(const Key& key, Expiry expiry, Create create, Overwrite overwrite);

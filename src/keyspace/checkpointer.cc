@@ -323,6 +323,7 @@ void Checkpointer::take_pages(const Cut& cut, value::Object& object) {
     }
     shard.lock.unlock();
     std::size_t bytes = 0;
+    ASSERT(images.empty() || object.generation() != 0);
     for (value::PageImage& image : images) {
       bytes += image.bytes.size();
       pages_.push_back(

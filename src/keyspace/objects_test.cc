@@ -202,7 +202,9 @@ class Life {
         model_.erase(at);
       }
     } else if (draw == 6) {
-      access_->set_string(key, "text");
+      // With an entry in the store, which whatever replaces it must remember.
+      access_->set_string(key, "text",
+                          random_.chance_percent(50) ? Expiry::at({INT64_MAX / 2}) : Expiry::none());
       model_[at] = {};
     } else if (draw == 7 && random_.chance_percent(10)) {
       access_->flush(db);
