@@ -1,17 +1,18 @@
 // BITFIELD: a series of reads, writes and additions on fields of bits.
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "command/bitmap_commands.h"
 #include "keyspace/access.h"
 #include "types/bitfield.h"
 #include "types/string_value.h"
+#include "value/long_string.h"
 
 namespace diskdb::command::bitmaps {
 namespace {
 
-using keyspace::IntegerText;
 using keyspace::Record;
 using keyspace::Type;
 using types::BitfieldType;
@@ -75,29 +76,71 @@ Outcome read_steps(CommandContext& cx, Arguments args, Steps* result) {
 class Target {
  public:
   Target(CommandContext& cx, const Record* record)
-      : cx_(cx), text_(types::text_of(record, scratch_)) {}
+      : cx_(cx), record_(record), size_(types::length_of(record)) {
+    if (record != nullptr && record->is_paged()) {
+      pages_.emplace(record->object(), cx.keyspace.reading());
+    } else {
+      text_ = types::text_of(record, cx.keyspace.reading(), scratch_);
+    }
+  }
 
-  Bytes text() const { return text_; }
-  void grow(std::uint64_t size) { edit(std::max<std::uint64_t>(size, text_.size())); }
+  std::uint64_t size() const { return size_; }
+  void grow(std::uint64_t size) { open(std::max(size, size_)); }
+  std::int64_t read(BitfieldType type, std::uint64_t offset) const {
+    if (!pages_) return types::read_bitfield(text_, type, offset);
+    char field[kFieldBytesMax];
+    return types::read_bitfield({field, copy_field(field, type, offset)}, type, offset % 8);
+  }
+  /// Requires: the field lies in the string.
   void write(BitfieldType type, std::uint64_t offset, std::int64_t value) {
-    if (bytes_ == nullptr) edit(text_.size());
-    types::write_bitfield(bytes_, type, offset, value);
+    if (!is_open_) open(size_);
+    if (!pages_) return types::write_bitfield(bytes_, type, offset, value);
+    char field[kFieldBytesMax];
+    const std::size_t count = copy_field(field, type, offset);
+    types::write_bitfield(field, type, offset % 8, value);
+    pages_->write(offset / 8, {field, count});
+  }
+  /// All steps are done.
+  void finish() {
+    if (edit_) edit_->commit();
   }
 
  private:
-  void edit(std::uint64_t size) {
-    bytes_ = cx_.keyspace.edit_string(cx_.key(), size);
-    text_ = {bytes_, size};
+  static constexpr std::size_t kFieldBytesMax = 9;  ///< of 64 bits that begin within a byte
+
+  /// The bytes in which the field lies, as far as the string has them; says how many.
+  std::size_t copy_field(char* field, BitfieldType type, std::uint64_t offset) const {
+    const std::uint64_t first = std::min(offset / 8, size_);
+    const std::uint64_t count = std::min((offset % 8 + type.bits + 7) / 8, size_ - first);
+    pages_->copy_to(field, first, count);
+    return count;
+  }
+  void open(std::uint64_t size) {
+    is_open_ = true;
+    size_ = size;
+    if (!cx_.keyspace.is_edited_by_page(record_, size)) {
+      bytes_ = cx_.keyspace.edit_string(cx_.key(), size);
+      text_ = {bytes_, size};
+      return;
+    }
+    edit_.emplace(cx_.keyspace, cx_.key(), Type::kString);
+    pages_.emplace(edit_->object(), edit_->use());
+    pages_->grow(size);
   }
 
   CommandContext& cx_;
-  IntegerText scratch_;
-  Bytes text_;
+  const Record* record_;  ///< until it is open
+  std::uint64_t size_;
+  keyspace::StringScratch scratch_;
+  Bytes text_;             ///< of a string in one run
   char* bytes_ = nullptr;  ///< where text_ lies, once it may be written to
+  bool is_open_ = false;   ///< for changes
+  std::optional<keyspace::ObjectEdit> edit_;
+  std::optional<value::LongString> pages_;  ///< of a string in pages
 };
 
 void run(CommandContext& cx, const Step& step, Target& target) {
-  const std::int64_t old = types::read_bitfield(target.text(), step.type, step.offset);
+  const std::int64_t old = target.read(step.type, step.offset);
   if (step.kind == Step::Kind::kGet) return cx.reply.integer(old);
 
   const bool adds = step.kind == Step::Kind::kIncrBy;
@@ -114,9 +157,10 @@ Outcome run_all(CommandContext& cx, const Steps& steps) {
   // The string grows as far as any write reaches, even if that one is going to fail.
   const bool takes_apart =
       steps.bytes_wanted > 0 && record != nullptr && types::is_compact(*record);
-  if (steps.bytes_wanted > target.text().size() || takes_apart) target.grow(steps.bytes_wanted);
+  if (steps.bytes_wanted > target.size() || takes_apart) target.grow(steps.bytes_wanted);
   cx.reply.array(steps.steps.size());
   for (const Step& step : steps.steps) run(cx, step, target);
+  target.finish();
   return Outcome::done();
 }
 

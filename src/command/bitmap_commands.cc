@@ -14,9 +14,9 @@ namespace diskdb::command {
 namespace bitmaps {
 namespace {
 
-using keyspace::IntegerText;
 using keyspace::Key;
 using keyspace::Record;
+using keyspace::StringScratch;
 using keyspace::Type;
 using types::BitOperation;
 using types::BitRange;
@@ -75,42 +75,54 @@ bool needs_two_sources(BitOperation operation) {
          operation == BitOperation::kAndOr;
 }
 
-/// The source strings of BITOP, and room to print integers among them.
-struct Sources {
-  explicit Sources(std::size_t count) : texts(count), scratch(count) {}
+/// The source strings of BITOP, read in windows, so that of pages no more is copied at a time.
+class Sources {
+ public:
+  static constexpr std::size_t kWindowBytes = 64 * 1024;
 
-  struct Scratch {
-    IntegerText text;
-  };
-  std::vector<Bytes> texts;
-  std::vector<Scratch> scratch;
-  std::size_t longest = 0;
+  explicit Sources(const value::ObjectUse& reading) : reading_(reading) {}
+
+  Outcome find(CommandContext& cx, std::span<const Key> keys) {
+    for (const Key& key : keys) {
+      TRY_LET(const Record* record, cx.keyspace.find(key, Type::kString));
+      records_.push_back(record);
+      longest_ = std::max<std::size_t>(longest_, types::length_of(record));
+    }
+    return Outcome::done();
+  }
+  std::size_t longest() const { return longest_; }
+
+  /// Requires: room for longest() bytes.
+  void combine(BitOperation operation, char* result) const {
+    std::vector<StringScratch> scratch(records_.size());
+    std::vector<Bytes> texts(records_.size());
+    for (std::size_t at = 0; at < longest_; at += kWindowBytes) {
+      for (std::size_t i = 0; i < records_.size(); ++i) {
+        texts[i] = types::text_in(records_[i], at, kWindowBytes, reading_, scratch[i]);
+      }
+      types::combine_bits(operation, texts, result + at, std::min(kWindowBytes, longest_ - at));
+    }
+  }
+
+ private:
+  const value::ObjectUse& reading_;
+  std::vector<const Record*> records_;
+  std::size_t longest_ = 0;
 };
 
-Outcome read_sources(CommandContext& cx, std::span<const Key> keys, Sources* sources) {
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    TRY_LET(const Record* record, cx.keyspace.find(keys[i], Type::kString));
-    sources->texts[i] = types::text_of(record, sources->scratch[i].text);
-    sources->longest = std::max(sources->longest, sources->texts[i].size());
-  }
-  return Outcome::done();
-}
-
-/// Makes room for the result at `target`, whatever is there, and points the sources that are the
-/// target itself to where their bytes lie then.
-char* make_room(CommandContext& cx, const Key& target, std::span<const Key> keys,
-                Sources* sources) {
-  const auto is_target = [&](const Key& key) { return key.bytes == target.bytes; };
-  if (std::none_of(keys.begin(), keys.end(), is_target)) {
-    cx.keyspace.erase(target);
-  } else {
-    cx.keyspace.clear_expiry(target);
-  }
-  char* bytes = cx.keyspace.edit_string(target, sources->longest);
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (is_target(keys[i])) sources->texts[i] = {bytes, sources->longest};
-  }
-  return bytes;
+/// Calls visit(base, run, bits) for each run of bytes that the range touches, until it returns
+/// false: `run` begins with bit `base` of the string, and `bits` are those of the range in the run.
+/// Requires: the string has the range.
+template <typename Visit>
+void for_bits(const CommandContext& cx, const Record& record, BitRange range, Visit visit) {
+  const std::uint64_t first = range.first / 8;
+  keyspace::for_runs(
+      record, first, range.last / 8 - first + 1, cx.keyspace.reading(),
+      [&](std::uint64_t offset, Bytes run) {
+        const std::uint64_t base = offset * 8;
+        const std::uint64_t last = std::min(range.last, base + run.size() * 8 - 1);
+        return visit(base, run, BitRange{std::max(range.first, base) - base, last - base});
+      });
 }
 
 }  // namespace
@@ -137,8 +149,9 @@ Outcome getbit(CommandContext& cx, Arguments args) {
   args.next();
   TRY_LET(const std::uint64_t offset, bit_offset(cx, args.next()));
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kString));
-  IntegerText scratch;
-  cx.reply.integer(types::bit_at(types::text_of(record, scratch), offset) ? 1 : 0);
+  StringScratch scratch;
+  const Bytes byte = types::text_in(record, offset / 8, 1, cx.keyspace.reading(), scratch);
+  cx.reply.integer(types::bit_at(byte, offset % 8) ? 1 : 0);
   return Outcome::done();
 }
 
@@ -150,16 +163,17 @@ Outcome setbit(CommandContext& cx, Arguments args) {
   if (value != 0 && value != 1) return Refusal::kBitValue;
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kString));
 
-  IntegerText scratch;
-  const Bytes text = types::text_of(record, scratch);
-  const bool old = types::bit_at(text, offset);
+  const std::uint64_t size = types::length_of(record);
+  const std::uint64_t at = offset / 8;
+  StringScratch scratch;
+  const Bytes byte = types::text_in(record, at, 1, cx.keyspace.reading(), scratch);
+  const bool old = types::bit_at(byte, offset % 8);
   const bool wanted = value == 1;
-  const std::size_t byte = offset / 8;
-  if (byte >= text.size() || old != wanted || types::is_compact(*record)) {
-    char* bytes = cx.keyspace.edit_string(cx.key(), std::max(text.size(), byte + 1));
+  if (byte.empty() || old != wanted || types::is_compact(*record)) {
     const unsigned mask = 0x80U >> offset % 8;
-    const auto others = static_cast<unsigned char>(bytes[byte]) & ~mask;
-    bytes[byte] = static_cast<char>(others | (wanted ? mask : 0U));
+    const unsigned others = byte.empty() ? 0U : static_cast<unsigned char>(byte[0]) & ~mask;
+    const auto changed = static_cast<char>(others | (wanted ? mask : 0U));
+    cx.keyspace.write_string(cx.key(), record, std::max(size, at + 1), at, {&changed, 1});
   }
   cx.reply.integer(old ? 1 : 0);
   return Outcome::done();
@@ -176,12 +190,17 @@ Outcome bitcount(CommandContext& cx, Arguments args) {
     if (!args.is_empty()) TRY(read_unit(args, &range));
   }
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kString));
-  IntegerText scratch;
-  const Bytes text = types::text_of(record, scratch);
   // Before the start of the string both ends would become its first bit.
   const bool is_reversed = range.start < 0 && range.end < 0 && range.start > range.end;
-  const auto bits = is_reversed ? std::nullopt : bits_in(range, text.size());
-  cx.reply.integer(bits ? static_cast<std::int64_t>(types::count_bits(text, *bits)) : 0);
+  const auto bits = is_reversed ? std::nullopt : bits_in(range, types::length_of(record));
+  std::uint64_t count = 0;
+  if (bits) {
+    for_bits(cx, *record, *bits, [&](std::uint64_t, Bytes run, BitRange within) {
+      count += types::count_bits(run, within);
+      return true;
+    });
+  }
+  cx.reply.integer(static_cast<std::int64_t>(count));
   return Outcome::done();
 }
 
@@ -211,15 +230,14 @@ Outcome bitpos(CommandContext& cx, Arguments args) {
     cx.reply.integer(wanted ? -1 : 0);
     return Outcome::done();
   }
-  IntegerText scratch;
-  const Bytes text = types::text_of(record, scratch);
   std::int64_t position = -1;
-  if (const auto bits = bits_in(range, text.size())) {
-    if (const auto found = types::find_bit(text, wanted, *bits)) {
-      position = static_cast<std::int64_t>(*found);
-    } else if (!wanted && !has_end) {
-      position = static_cast<std::int64_t>(bits->last + 1);
-    }
+  if (const auto bits = bits_in(range, types::length_of(record))) {
+    for_bits(cx, *record, *bits, [&](std::uint64_t base, Bytes run, BitRange within) {
+      const auto found = types::find_bit(run, wanted, within);
+      if (found) position = static_cast<std::int64_t>(base + *found);
+      return !found;
+    });
+    if (position < 0 && !wanted && !has_end) position = static_cast<std::int64_t>(bits->last + 1);
   }
   cx.reply.integer(position);
   return Outcome::done();
@@ -241,15 +259,17 @@ Outcome bitop(CommandContext& cx, Arguments args) {
     for (const char c : name) text += to_upper(c);
     return cx.refuse(text + " must be called with at least two source keys.");
   }
-  Sources sources(keys.size());
-  TRY(read_sources(cx, keys, &sources));
-  if (sources.longest == 0) {
-    cx.keyspace.erase(target);
-  } else {
-    char* result = make_room(cx, target, keys, &sources);
-    types::combine_bits(*operation, sources.texts, result, sources.longest);
+  Sources sources(cx.keyspace.reading());
+  TRY(sources.find(cx, keys));
+  const std::size_t size = sources.longest();
+  SharedBytes result;
+  if (size > 0) {
+    result = SharedBytes::allocate(size, size);
+    sources.combine(*operation, result.writable());
   }
-  cx.reply.integer(static_cast<std::int64_t>(sources.longest));
+  cx.keyspace.erase(target);  // whatever is there, its expiry too
+  if (size > 0) cx.keyspace.write_string(target, nullptr, size, 0, result.view());
+  cx.reply.integer(static_cast<std::int64_t>(size));
   return Outcome::done();
 }
 

@@ -19,17 +19,19 @@ namespace {
 
 using keyspace::Key;
 using keyspace::Record;
+using keyspace::StringScratch;
 using keyspace::Type;
 using value::HllChange;
 using value::HllEncoding;
 using value::HllRegisters;
 
-/// A key's HyperLogLog; empty text if the key is absent. Refuses any other value.
-Answer<Bytes> find_hll(CommandContext& cx, const Key& key) {
+/// A key's HyperLogLog, where it lies or in `scratch`; empty text if the key is absent. Refuses any
+/// other value.
+Answer<Bytes> find_hll(CommandContext& cx, const Key& key, StringScratch& scratch) {
   TRY_LET(const Record* record, cx.keyspace.find(key, Type::kString));
   if (record == nullptr) return Bytes{};
   if (record->encoding() == keyspace::Encoding::kInteger) return Refusal::kHllWrongType;
-  const Bytes text = record->value_bytes();
+  const Bytes text = types::text_of(record, cx.keyspace.reading(), scratch);
   if (!value::is_hyperloglog(text)) return Refusal::kHllWrongType;
   return text;
 }
@@ -87,7 +89,8 @@ Answer<bool> add_to_sparse(CommandContext& cx, Bytes text, Arguments elements) {
 /// PFADD key [element ...] — 1 if the estimate may have changed, or the key is new, else 0.
 Outcome pfadd(CommandContext& cx, Arguments args) {
   args.next();
-  TRY_LET(const Bytes text, find_hll(cx, cx.key()));
+  StringScratch scratch;
+  TRY_LET(const Bytes text, find_hll(cx, cx.key(), scratch));
   if (!text.empty() && value::hll_encoding(text) == HllEncoding::kDense) {
     cx.reply.integer(add_to_dense(cx, text, args) ? 1 : 0);
     return Outcome::done();
@@ -100,7 +103,8 @@ Outcome pfadd(CommandContext& cx, Arguments args) {
 /// The estimate for one key, from the value's cache if it is valid. Otherwise the cache is renewed,
 /// a write inside a read, left out while writes are refused.
 Outcome count_one(CommandContext& cx) {
-  TRY_LET(const Bytes text, find_hll(cx, cx.key()));
+  StringScratch scratch;
+  TRY_LET(const Bytes text, find_hll(cx, cx.key(), scratch));
   if (text.empty()) {
     cx.reply.integer(0);
     return Outcome::done();
@@ -121,7 +125,8 @@ Outcome count_one(CommandContext& cx) {
 /// Raises `registers` to those of all keys; `any_dense` is set if one of them is dense.
 Outcome merge_all(CommandContext& cx, HllRegisters* registers, bool* any_dense) {
   for (const Key& key : cx.keys) {
-    TRY_LET(const Bytes text, find_hll(cx, key));
+    StringScratch scratch;
+    TRY_LET(const Bytes text, find_hll(cx, key, scratch));
     if (text.empty()) continue;
     if (value::hll_encoding(text) == HllEncoding::kDense) *any_dense = true;
     if (!value::hll_merge(text, registers)) return Refusal::kHllCorrupted;
@@ -145,7 +150,8 @@ Outcome pfmerge(CommandContext& cx, Arguments) {
   HllRegisters registers{};
   bool any_dense = false;
   TRY(merge_all(cx, &registers, &any_dense));
-  TRY_LET(const Bytes old, find_hll(cx, cx.key()));
+  StringScratch scratch;
+  TRY_LET(const Bytes old, find_hll(cx, cx.key(), scratch));
 
   std::string merged = old.empty() ? value::make_hyperloglog() : std::string(old);
   if (any_dense && !value::hll_make_dense(&merged)) return Refusal::kHllCorrupted;
@@ -191,7 +197,8 @@ Outcome pfdebug(CommandContext& cx, Arguments args) {
     cx.reply.simple("disabled");
     return Outcome::done();
   }
-  TRY_LET(const Bytes text, find_hll(cx, cx.key()));
+  StringScratch scratch;
+  TRY_LET(const Bytes text, find_hll(cx, cx.key(), scratch));
   if (text.empty()) return cx.refuse("ERR The specified key does not exist");
   const bool is_sparse = value::hll_encoding(text) == HllEncoding::kSparse;
 

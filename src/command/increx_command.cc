@@ -92,8 +92,8 @@ struct Integers {
     const auto value = parse_integer(text);
     return value ? std::optional<Wide>(*value) : std::nullopt;
   }
-  static std::optional<Wide> of(const Record& record) {
-    const auto value = types::integer_of(record);
+  static std::optional<Wide> of(const Record& record, const value::ObjectUse& reading) {
+    const auto value = types::integer_of(record, reading);
     return value ? std::optional<Wide>(*value) : std::nullopt;
   }
   static Refusal refusal() { return Refusal::kNotInteger; }
@@ -115,7 +115,9 @@ struct Reals {
   static constexpr const char* kTooFar = "ERR applied increment would be Infinity";
 
   static std::optional<Wide> parse(Bytes text) { return parse_real(text); }
-  static std::optional<Wide> of(const Record& record) { return types::real_of(record); }
+  static std::optional<Wide> of(const Record& record, const value::ObjectUse& reading) {
+    return types::real_of(record, reading);
+  }
   static Refusal refusal() { return Refusal::kNotFloat; }
   static bool is_number(Wide value) { return !std::isnan(value); }
   static bool is_expressible(Wide value) { return std::isfinite(value); }
@@ -170,7 +172,7 @@ Outcome count(CommandContext& cx, const Options& options) {
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kString));
   Wide old = 0;
   if (record != nullptr) {
-    const auto value = Numbers::of(*record);
+    const auto value = Numbers::of(*record, cx.keyspace.reading());
     if (!value) return Numbers::refusal();
     old = *value;
   }

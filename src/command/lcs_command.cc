@@ -16,7 +16,6 @@
 namespace diskdb::command::strings {
 namespace {
 
-using keyspace::IntegerText;
 using keyspace::Record;
 using keyspace::Type;
 
@@ -155,10 +154,10 @@ Outcome lcs(CommandContext& cx, Arguments args) {
   Options options;
   TRY(read_options(cx, args, &options));
 
-  IntegerText scratch_a;
-  IntegerText scratch_b;
-  const Bytes a = types::text_of(first, scratch_a);
-  const Bytes b = types::text_of(second, scratch_b);
+  keyspace::StringScratch scratch_a;
+  keyspace::StringScratch scratch_b;
+  const Bytes a = types::text_of(first, cx.keyspace.reading(), scratch_a);
+  const Bytes b = types::text_of(second, cx.keyspace.reading(), scratch_b);
   constexpr std::size_t kBytesMax = std::numeric_limits<std::uint32_t>::max() - 1;
   if (a.size() >= kBytesMax || b.size() >= kBytesMax) {
     return cx.refuse("ERR String too long for LCS");

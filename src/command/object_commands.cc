@@ -37,6 +37,7 @@ Bytes encoding_name(const keyspace::Record& record) {
       if (is_large) return "hashtable";
       return types::has_trait(object, types::Trait::kFieldExpiry) ? "listpackex" : "listpack";
     case value::Layout::kScores:
+    case value::Layout::kChunks:
       break;
   }
   return is_large ? "skiplist" : "listpack";

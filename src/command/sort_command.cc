@@ -13,6 +13,7 @@
 #include "command/generic_commands.h"
 #include "command/hash_commands.h"
 #include "command/list_commands.h"
+#include "keyspace/string_text.h"
 #include "types/list.h"
 
 namespace diskdb::command {
@@ -81,8 +82,8 @@ std::optional<std::string> look_up(CommandContext& cx, Bytes pattern, Bytes elem
     return found ? std::optional<std::string>(found->value) : std::nullopt;
   }
   if (record->type() != Type::kString) return std::nullopt;
-  keyspace::IntegerText scratch;
-  return std::string(keyspace::text_of(record->string(), scratch));
+  keyspace::StringScratch scratch;
+  return std::string(keyspace::text_of(*record, cx.keyspace.reading(), scratch));
 }
 
 struct Sorted {

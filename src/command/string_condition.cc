@@ -46,8 +46,8 @@ Answer<bool> is_met(CommandContext& cx, const Condition& condition,
   if (record == nullptr) return kind == Kind::kNx || kind == Kind::kIfNe || kind == Kind::kIfDne;
   if (kind == Kind::kNx || kind == Kind::kXx) return kind == Kind::kXx;
 
-  keyspace::IntegerText scratch;
-  const Bytes text = types::text_of(record, scratch);
+  keyspace::StringScratch scratch;
+  const Bytes text = types::text_of(record, cx.keyspace.reading(), scratch);
   if (kind == Kind::kIfEq || kind == Kind::kIfNe) {
     return (text == condition.operand) == (kind == Kind::kIfEq);
   }

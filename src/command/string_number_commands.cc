@@ -19,7 +19,7 @@ Outcome add(CommandContext& cx, std::int64_t delta) {
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kString));
   std::int64_t value = 0;
   if (record != nullptr) {
-    const auto integer = types::integer_of(*record);
+    const auto integer = types::integer_of(*record, cx.keyspace.reading());
     if (!integer) return Refusal::kNotInteger;
     value = *integer;
   }
@@ -61,7 +61,7 @@ Outcome incrbyfloat(CommandContext& cx, Arguments args) {
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kString));
   long double value = 0;
   if (record != nullptr) {
-    const auto real = types::real_of(*record);
+    const auto real = types::real_of(*record, cx.keyspace.reading());
     if (!real) return Refusal::kNotFloat;
     value = *real;
   }

@@ -6,7 +6,6 @@
 
 namespace diskdb::command::strings {
 
-using keyspace::IntegerText;
 using keyspace::Key;
 using keyspace::Record;
 using keyspace::Type;
@@ -14,7 +13,7 @@ using keyspace::Type;
 /// GET key — the value, or null.
 Outcome get(CommandContext& cx, Arguments) {
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kString));
-  types::reply_value(cx.reply, record);
+  types::reply_value(cx.reply, record, cx.keyspace.reading());
   return Outcome::done();
 }
 
@@ -24,7 +23,7 @@ Outcome mget(CommandContext& cx, Arguments) {
   for (const Key& key : cx.keys) {
     const Record* record = cx.keyspace.find(key);
     const bool is_string = record != nullptr && record->type() == Type::kString;
-    types::reply_value(cx.reply, is_string ? record : nullptr);
+    types::reply_value(cx.reply, is_string ? record : nullptr, cx.keyspace.reading());
   }
   return Outcome::done();
 }
@@ -32,7 +31,7 @@ Outcome mget(CommandContext& cx, Arguments) {
 /// STRLEN key — how many bytes the value has; 0 if absent.
 Outcome strlen(CommandContext& cx, Arguments) {
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kString));
-  cx.reply.integer(record == nullptr ? 0 : static_cast<std::int64_t>(record->string_length()));
+  cx.reply.integer(static_cast<std::int64_t>(types::length_of(record)));
   return Outcome::done();
 }
 
@@ -44,9 +43,7 @@ Outcome getrange(CommandContext& cx, Arguments args) {
   TRY_LET(std::int64_t end, args.next_integer());
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kString));
 
-  IntegerText scratch;
-  const Bytes text = types::text_of(record, scratch);
-  const auto size = static_cast<std::int64_t>(text.size());
+  const auto size = static_cast<std::int64_t>(types::length_of(record));
   // Both ends before the start of the value mean its first byte, unless they are in the wrong
   // order.
   const bool is_reversed = start < 0 && end < 0 && start > end;
@@ -57,8 +54,8 @@ Outcome getrange(CommandContext& cx, Arguments args) {
   if (is_reversed || start > end) {
     cx.reply.bulk(Bytes{});
   } else {
-    cx.reply.bulk(
-        text.substr(static_cast<std::size_t>(start), static_cast<std::size_t>(end - start + 1)));
+    types::reply_range(cx.reply, *record, static_cast<std::uint64_t>(start),
+                       static_cast<std::uint64_t>(end - start + 1), cx.keyspace.reading());
   }
   return Outcome::done();
 }
@@ -70,9 +67,10 @@ Outcome digest(CommandContext& cx, Arguments) {
     cx.reply.null();
     return Outcome::done();
   }
-  IntegerText scratch;
+  keyspace::StringScratch scratch;
   char text[types::kDigestTextBytes];
-  types::format_digest(text, types::digest_of(types::text_of(record, scratch)));
+  types::format_digest(text,
+                       types::digest_of(types::text_of(record, cx.keyspace.reading(), scratch)));
   cx.reply.bulk(Bytes{text, sizeof text});
   return Outcome::done();
 }

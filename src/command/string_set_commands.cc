@@ -1,7 +1,6 @@
 // The commands that write strings: whole (SET and its kin) or in part (APPEND, SETRANGE).
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
 #include "command/command_table.h"
@@ -69,7 +68,7 @@ Outcome set_with_options(CommandContext& cx, Bytes value, Arguments args) {
   TRY_LET(const bool sets, is_met(cx, options.condition, old));
 
   if (options.gets) {
-    types::reply_value(cx.reply, old);
+    types::reply_value(cx.reply, old, cx.keyspace.reading());
   } else if (sets) {
     cx.reply.ok();
   } else {
@@ -158,7 +157,7 @@ Outcome setnx(CommandContext& cx, Arguments args) {
 Outcome getset(CommandContext& cx, Arguments args) {
   args.next();
   TRY_LET(const Record* old, cx.keyspace.find(cx.key(), Type::kString));
-  types::reply_value(cx.reply, old);
+  types::reply_value(cx.reply, old, cx.keyspace.reading());
   cx.keyspace.set_string(cx.key(), args.next());
   return Outcome::done();
 }
@@ -223,8 +222,7 @@ Outcome append(CommandContext& cx, Arguments args) {
   const std::size_t old_size = record->string_length();
   const std::size_t size = old_size + tail.size();
   TRY(check_string_size(cx, size));
-  char* bytes = cx.keyspace.edit_string(cx.key(), size);
-  if (!tail.empty()) std::memcpy(bytes + old_size, tail.data(), tail.size());
+  cx.keyspace.write_string(cx.key(), record, size, old_size, tail);
   cx.reply.integer(static_cast<std::int64_t>(size));
   return Outcome::done();
 }
@@ -237,7 +235,7 @@ Outcome setrange(CommandContext& cx, Arguments args) {
   const Bytes part = args.next();
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kString));
 
-  const std::size_t old_size = record == nullptr ? 0 : record->string_length();
+  const std::size_t old_size = types::length_of(record);
   if (part.empty()) {  // nothing is created and nothing grows
     cx.reply.integer(static_cast<std::int64_t>(old_size));
     return Outcome::done();
@@ -245,8 +243,7 @@ Outcome setrange(CommandContext& cx, Arguments args) {
   const std::uint64_t end = static_cast<std::uint64_t>(offset) + part.size();
   TRY(check_string_size(cx, end));
   const std::size_t size = std::max<std::size_t>(old_size, end);
-  char* bytes = cx.keyspace.edit_string(cx.key(), size);
-  std::memcpy(bytes + offset, part.data(), part.size());
+  cx.keyspace.write_string(cx.key(), record, size, static_cast<std::uint64_t>(offset), part);
   cx.reply.integer(static_cast<std::int64_t>(size));
   return Outcome::done();
 }

@@ -28,7 +28,7 @@ Outcome getex(CommandContext& cx, Arguments args) {
     TRY_LET(when, expiry_instant(cx, option));
   }
 
-  types::reply_value(cx.reply, record);
+  types::reply_value(cx.reply, record, cx.keyspace.reading());
   if (option.form == ExpiryForm::kPersist) {
     cx.keyspace.clear_expiry(cx.key());
   } else if (option.names_time() && has_passed(cx, when)) {
@@ -42,7 +42,7 @@ Outcome getex(CommandContext& cx, Arguments args) {
 /// GETDEL key — the value, which is gone, or null.
 Outcome getdel(CommandContext& cx, Arguments) {
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kString));
-  types::reply_value(cx.reply, record);
+  types::reply_value(cx.reply, record, cx.keyspace.reading());
   if (record != nullptr) cx.keyspace.erase(cx.key());
   return Outcome::done();
 }

@@ -27,9 +27,18 @@ namespace diskdb::command {
 class TestServer {
  public:
   /// Borrows `log` and `store` for its life; null for none.
-  explicit TestServer(log::Log* log = nullptr, store::Store* store = nullptr)
-      : log_(log), keyspace_({.shard_count = 16, .hash_seed = 1}, log, store) {
+  explicit TestServer(log::Log* log = nullptr, store::Store* store = nullptr,
+                      const keyspace::Options& options = {.shard_count = 16, .hash_seed = 1})
+      : log_(log), keyspace_(options, log, store) {
     follow_memory_settings(config_, keyspace_.budget, 0);
+  }
+  /// Options for a server that has most strings in pages of a few bytes each.
+  static keyspace::Options strings_in_pages(std::uint64_t flat_bytes_max,
+                                            std::uint32_t chunk_bytes) {
+    return {.shard_count = 16,
+            .hash_seed = 1,
+            .flat_string_bytes_max = flat_bytes_max,
+            .string_chunk_bytes = chunk_bytes};
   }
   TestServer(const TestServer&) = delete;
   TestServer& operator=(const TestServer&) = delete;

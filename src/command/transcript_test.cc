@@ -158,7 +158,9 @@ struct Line {
 
 class Runner {
  public:
-  explicit Runner(const fs::path& path) : path_(path) {
+  explicit Runner(const fs::path& path) : Runner(path, {.shard_count = 16, .hash_seed = 1}) {}
+  Runner(const fs::path& path, const keyspace::Options& options)
+      : path_(path), server_(nullptr, nullptr, options) {
     std::ifstream file(path);
     std::string text;
     for (int number = 1; std::getline(file, text); ++number) {
@@ -224,6 +226,11 @@ class Runner {
 class TranscriptTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(TranscriptTest, GetsTheRepliesItStates) { Runner(transcript_folder() / GetParam()).run(); }
+
+// Whatever form its strings have: here all but integers are in pages.
+TEST_P(TranscriptTest, GetsThemFromStringsInPages) {
+  Runner(transcript_folder() / GetParam(), TestServer::strings_in_pages(0, 3)).run();
+}
 
 INSTANTIATE_TEST_SUITE_P(, TranscriptTest, testing::ValuesIn(transcript_files()),
                          [](const auto& file) {

@@ -1,14 +1,17 @@
 #include "keyspace/access.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/assert.h"
 #include "base/number.h"
 #include "base/reached.h"
 #include "keyspace/place.h"
+#include "keyspace/string_text.h"
 #include "keyspace/waiting.h"
 #include "resp/encode.h"
+#include "value/long_string.h"
 
 namespace diskdb::keyspace {
 namespace {
@@ -71,6 +74,7 @@ ObjectEdit::ObjectEdit(Access& access, const Key& key, Type type)
       shard_(access.held_shard_of(key)),
       table_(*shard_.tables[access.db_]),
       db_(access.db_) {
+  if (type == Type::kString) access.put_in_pages(key);
   Table::Slot* slot = access.find_live(shard_, db_, key, Access::Purpose::kWrite);
   if (slot == nullptr) {
     is_new_ = true;
@@ -83,6 +87,7 @@ ObjectEdit::ObjectEdit(Access& access, const Key& key, Type type)
   }
   Record* record = Table::record_in(*slot);
   ASSERT(record->type() == type);
+  if (type == Type::kString) record->set_raw(true);
   before_ = Table::before(*slot);
   object_ = &record->object();
   count_before_ = object_->count();
@@ -105,7 +110,7 @@ ObjectEdit::~ObjectEdit() {
   if (!object_->is_small()) access_.settle_in(shard_, table_, *object_);
   if (object_->count() == 0) {
     access_.drop(shard_, db_, key_, slot);
-  } else if (object_->count() > count_before_) {
+  } else if (object_->count() > count_before_ && object_->layout() != value::Layout::kChunks) {
     access_.note_ready(shard_, db_, key_.bytes);
   }
 }
@@ -208,9 +213,15 @@ value::ObjectRef Access::take_object(Shard& shard, Table& table, const Key& key,
 
 // Element by element. Its id is of `key`.
 value::ObjectRef Access::copy_object(const Key& key, value::Object& object) {
-  value::ObjectRef copy(value::Object::create(object.layout()));
   pages_.birth_slot = key.slot;
   value::ObjectUse use{.source = &pages_, .edit = {.epoch = keyspace_.epoch()}};
+  if (object.layout() == value::Layout::kChunks) {
+    value::ObjectRef copy(
+        value::Object::create_string(pages_.next_id(), object.extent().chunk_bytes));
+    value::LongString(*copy, use).copy_from(value::LongString(object, reading_));
+    return copy;
+  }
+  value::ObjectRef copy(value::Object::create(object.layout()));
   const value::ObjectHandle source(object, reading_);
   for (value::ElementCursor c = source.at(0); !c.is_at_end(); c.next()) {
     switch (object.layout()) {
@@ -225,6 +236,8 @@ value::ObjectRef Access::copy_object(const Key& key, value::Object& object) {
         break;
       case value::Layout::kScores:
         value::ScoreSet(*copy, use).put(c.entry(), c.score());
+        break;
+      case value::Layout::kChunks:
         break;
     }
   }
@@ -647,10 +660,10 @@ void Access::log_effect(std::span<const Bytes> effect) {
   append_encoded(db_, effect);
 }
 
-void Access::emit_set(const Key& key, const Record& record) {
+void Access::emit_set(const Key& key, const Record& record, Bytes paged_text) {
   if (logged_ == Logged::kVerbatim || !is_logging_) return emit(db_, {});
   IntegerText scratch;
-  const Bytes value = text_of(record.string(), scratch);
+  const Bytes value = record.is_paged() ? paged_text : text_of(record.string(), scratch);
   if (record.has_expiry()) {
     emit(db_, {"SET", key.bytes, value, "PXAT", NumberText(record.expiry().count)});
   } else {
@@ -708,7 +721,8 @@ void Access::place(Shard& shard, Table& table, const Key& key, Record* record) {
 }
 
 template <typename Create, typename Overwrite>
-void Access::put(const Key& key, Expiry expiry, Create create, Overwrite overwrite) {
+void Access::put(const Key& key, Expiry expiry, Create create, Overwrite overwrite,
+                 Bytes paged_text) {
   Shard& shard = held_shard_of(key);
   Table& table = *shard.tables[db_];
   Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite);
@@ -728,7 +742,7 @@ void Access::put(const Key& key, Expiry expiry, Create create, Overwrite overwri
       return edited;
     });
   }
-  emit_set(key, *record);
+  emit_set(key, *record, paged_text);
 }
 
 void Access::set_string(const Key& key, Bytes value, Expiry expiry) {
@@ -739,6 +753,8 @@ void Access::set_string(const Key& key, Bytes value, Expiry expiry) {
 }
 
 void Access::set_text(const Key& key, Bytes value, Expiry expiry) {
+  if (value.size() > keyspace_.flat_string_bytes_max()) [[unlikely]]
+    return set_paged(key, value, expiry);
   put(
       key, expiry, [&] { return Record::create(key, value); },
       [&](Record* record) { return Record::with_string(record, value); });
@@ -751,7 +767,9 @@ void Access::set_integer(const Key& key, std::int64_t value, Expiry expiry) {
 }
 
 void Access::set_shared(const Key& key, SharedBytes value, Expiry expiry) {
-  if (value.size() <= kInlineBytesMax) return set_string(key, value.view(), expiry);
+  if (value.size() <= kInlineBytesMax || value.size() > keyspace_.flat_string_bytes_max()) {
+    return set_string(key, value.view(), expiry);
+  }
   put(
       key, expiry, [&] { return Record::create_shared(key, std::move(value)); },
       [&](Record* record) { return Record::with_shared(record, std::move(value)); });
@@ -761,8 +779,10 @@ char* Access::edit_string(const Key& key, std::size_t size) {
   ASSERT(logged_ == Logged::kVerbatim);
   Shard& shard = held_shard_of(key);
   Table& table = *shard.tables[db_];
-  if (find_live(shard, db_, key, Purpose::kWrite) == nullptr) {
+  if (const Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite); slot == nullptr) {
     place(shard, table, key, Record::create(key, {}));
+  } else if (Table::record_in(*slot)->is_paged()) [[unlikely]] {
+    put_in_one_run(key, *Table::record_in(*slot));
   }
   char* bytes = nullptr;
   change(shard, table, key, table.find_slot(key), [&](Record* record) {
@@ -771,6 +791,82 @@ char* Access::edit_string(const Key& key, std::size_t size) {
   });
   emit(db_, {});
   return bytes;
+}
+
+void Access::write_string(const Key& key, const Record* record, std::uint64_t size,
+                          std::uint64_t offset, Bytes bytes) {
+  ASSERT(offset <= size && bytes.size() <= size - offset);
+  if (!is_edited_by_page(record, size)) [[likely]] {
+    char* value = edit_string(key, size);
+    if (!bytes.empty()) std::memcpy(value + offset, bytes.data(), bytes.size());
+    return;
+  }
+  ASSERT(logged_ == Logged::kVerbatim);
+  ObjectEdit edit(*this, key, Type::kString);
+  value::LongString text(edit.object(), edit.use());
+  if (offset == text.size() && offset + bytes.size() == size) {
+    text.append(bytes);
+  } else {
+    text.grow(size);
+    text.write(offset, bytes);
+  }
+  edit.commit();
+}
+
+// ---- Strings in pages
+
+void Access::set_paged(const Key& key, Bytes value, Expiry expiry) {
+  put(
+      key, expiry,
+      [&] { return Record::create_object(key, Type::kString, make_paged(key, value)); },
+      [&](Record* record) {
+        return Record::with_object(record, Type::kString, make_paged(key, value));
+      },
+      value);
+  note_installed(*held_shard_of(key).tables[db_], key);
+}
+
+// Its id is of `key`. No checkpoint awaits a page of it.
+value::ObjectRef Access::make_paged(const Key& key, Bytes text) {
+  pages_.birth_slot = key.slot;
+  value::ObjectRef object(
+      value::Object::create_string(pages_.next_id(), keyspace_.string_chunk_bytes()));
+  const value::ObjectUse use{.source = &pages_, .edit = {.epoch = keyspace_.epoch()}};
+  value::LongString(*object, use).append(text);
+  return object;
+}
+
+// Whatever form the string has, or none. Nothing is logged here.
+void Access::put_in_pages(const Key& key) {
+  Shard& shard = held_shard_of(key);
+  Table& table = *shard.tables[db_];
+  Table::Slot* slot = find_live(shard, db_, key, Purpose::kWrite);
+  if (slot == nullptr) {
+    place(shard, table, key, Record::create_object(key, Type::kString, make_paged(key, {})));
+  } else {
+    const Record& record = *Table::record_in(*slot);
+    ASSERT(record.type() == Type::kString);
+    if (record.is_paged()) return;
+    IntegerText scratch;
+    value::ObjectRef object = make_paged(key, text_of(record.string(), scratch));
+    change(shard, table, key, slot, [&](Record* flat) {
+      return Record::with_object(flat, Type::kString, std::move(object));
+    });
+  }
+  note_installed(table, key);
+}
+
+// `record` is that of the key, and in pages. Nothing is logged here.
+void Access::put_in_one_run(const Key& key, const Record& record) {
+  Shard& shard = held_shard_of(key);
+  Table& table = *shard.tables[db_];
+  const value::LongString text(record.object(), reading_);
+  SharedBytes run = SharedBytes::allocate(text.size(), text.size());
+  text.copy_to(run.writable(), 0, text.size());
+  change(shard, table, key, table.find_slot(key), [&](Record* paged) {
+    abandon(paged);
+    return Record::with_shared(paged, std::move(run));
+  });
 }
 
 bool Access::erase(std::uint32_t db, const Key& key) {

@@ -58,7 +58,8 @@ class Access;
 
 /// The elements of one key, opened for change: from here until it ends nothing else may change the
 /// key. It creates the key if it is absent, and deletes it if it is left without elements. Changes
-/// become part of the keyspace, and of the log, with commit(): whoever changes must commit.
+/// become part of the keyspace, and of the log, with commit(): whoever changes must commit. Of a
+/// string: its chunks (value/long_string.h); one that is not in pages is put into pages first.
 ///
 /// Requires: the key is absent or of this type; its shard is held.
 class ObjectEdit final : public value::PageWatcher {
@@ -219,12 +220,24 @@ class Access {
   /// As set_string, but kept as text in any case: what INCRBYFLOAT leaves.
   void set_text(const Key& key, Bytes value, Expiry expiry = Expiry::none());
   void set_integer(const Key& key, std::int64_t value, Expiry expiry = Expiry::none());
-  /// As set_string, taking the bytes over by reference.
+  /// As set_string, taking the bytes over by reference unless they become pages.
   void set_shared(const Key& key, SharedBytes value, Expiry expiry = Expiry::none());
   /// The string at `key`, resized to `size` bytes for the caller to change in place: created if
   /// absent, an integer turned into text, new bytes zero. The expiry stays. Borrowed until the next
-  /// call. Requires: Logged::kVerbatim; the key is absent or a string.
+  /// call. Of pages it makes one run of bytes, whatever their number: for values that are small.
+  /// Requires: Logged::kVerbatim; the key is absent or a string.
   char* edit_string(const Key& key, std::size_t size);
+  /// Is the string with this record, or null, kept in pages once it has `size` bytes? Then an
+  /// ObjectEdit changes it, and not edit_string().
+  bool is_edited_by_page(const Record* record, std::uint64_t size) const {
+    return size > keyspace_.flat_string_bytes_max() || (record != nullptr && record->is_paged());
+  }
+  /// The string at `key`, of which `record` (null: absent) is what find() says, grows to `size`
+  /// bytes, new ones zero, and has `bytes` at `offset` from now on. Requires: as edit_string; size
+  /// is not less than it is; offset + bytes.size() <= size; they do not lie in the value. Cost:
+  /// pages that are touched.
+  void write_string(const Key& key, const Record* record, std::uint64_t size, std::uint64_t offset,
+                    Bytes bytes);
   /// Tells the log of a change by effect, beside those of edits: `effect` is run again by replay.
   void log_effect(std::span<const Bytes> effect);
   /// False if there was nothing.
@@ -318,9 +331,14 @@ class Access {
   void note_installed(Table& table, const Key& key);
   bool evict_pages(value::Object& object);
   template <typename Create, typename Overwrite>
-  void put(const Key& key, Expiry expiry, Create create, Overwrite overwrite);
+  void put(const Key& key, Expiry expiry, Create create, Overwrite overwrite,
+           Bytes paged_text = {});
   void emit(std::uint32_t db, std::initializer_list<Bytes> words);
-  void emit_set(const Key& key, const Record& record);
+  void emit_set(const Key& key, const Record& record, Bytes paged_text);
+  void set_paged(const Key& key, Bytes value, Expiry expiry);
+  value::ObjectRef make_paged(const Key& key, Bytes text);
+  void put_in_pages(const Key& key);
+  void put_in_one_run(const Key& key, const Record& record);
   void append_part(Part part);
   void append_encoded(std::uint32_t db, std::span<const Bytes> words);
 

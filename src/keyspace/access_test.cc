@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,14 @@ class Model {
       return "ok";
     }
     if (name == "APPEND") return std::to_string((keys[words[1]].text += words[2]).size());
+    if (name == "EDIT") return std::to_string((keys[words[1]].text += "!").size());
+    if (name == "SETRANGE") {
+      std::string& text = keys[words[1]].text;
+      const std::size_t offset = std::stoul(words[2]);
+      text.resize(std::max(text.size(), offset + words[3].size()));
+      text.replace(offset, words[3].size(), words[3]);
+      return std::to_string(text.size());
+    }
     if (name == "COPY" || name == "MOVE") return copy_or_move(words, db, now);
 
     const auto at = keys.find(words[1]);
@@ -126,7 +135,12 @@ TEST(Access, AnswersAsTheModelAndItsLogRebuildsIt) {
     SCOPED_TRACE(seed);
     io::Random random(seed);
     FrameRecorder log;
-    Keyspace keyspace(kOptions, &log);
+    Options options = kOptions;
+    if (seed % 2 == 0) {  // strings in pages
+      options.flat_string_bytes_max = 40 * seed;
+      options.string_chunk_bytes = static_cast<std::uint32_t>(10 * seed);
+    }
+    Keyspace keyspace(options, &log);
     TestClient client(keyspace);
     Model model;
     for (int i = 0; i < 5000; ++i) {
@@ -144,8 +158,13 @@ TEST(Access, AnswersAsTheModelAndItsLogRebuildsIt) {
     ASSERT_GT(contents.size(), 20U);
     ASSERT_GT(keyspace.expired_key_count, 0U);
 
-    // Another number of shards, and years later: the log alone decides.
-    Keyspace replayed({.shard_count = 4, .database_count = 3, .hash_seed = 5}, nullptr);
+    // Another number of shards, other strings in pages, and years later: the log alone decides.
+    Keyspace replayed({.shard_count = 4,
+                       .database_count = 3,
+                       .hash_seed = 5,
+                       .flat_string_bytes_max = 1000,
+                       .string_chunk_bytes = 500},
+                      nullptr);
     TestClient replayer(replayed);
     replayer.now.count = client.now.count + 1'000'000'000'000;
     replayer.replay(log.frames());

@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/number.h"
+#include "keyspace/string_text.h"
 #include "resp/request.h"
 
 namespace diskdb::keyspace {
@@ -35,9 +35,9 @@ std::int64_t number(Bytes word) {
 
 std::uint32_t database(Bytes word) { return static_cast<std::uint32_t>(number(word)); }
 
-std::string text_of_record(const Record& record) {
-  IntegerText scratch;
-  return std::string(text_of(record.string(), scratch));
+std::string text_of_record(const Access& access, const Record& record) {
+  StringScratch scratch;
+  return std::string(text_of(record, access.reading(), scratch));
 }
 
 }  // namespace
@@ -95,7 +95,9 @@ void TestClient::replay(const std::vector<FrameRecorder::Frame>& frames) {
 std::string TestClient::call(const TestWords& words, Logged logged) {
   // Some have one way only: edits in place, what looks at the clock, what Access says in its own
   // words.
-  if (words[0] == "APPEND") logged = Logged::kVerbatim;
+  if (words[0] == "APPEND" || words[0] == "SETRANGE" || words[0] == "EDIT") {
+    logged = Logged::kVerbatim;
+  }
   if (words[0] == "PEXPIREAT" || words[0] == "RENAME" || words[0] == "COPY" || words[0] == "MOVE")
     logged = Logged::kByEffect;
   const std::vector<Bytes> views(words.begin(), words.end());
@@ -138,9 +140,9 @@ std::string TestClient::execute(const TestWords& words) {
   const Key key = access_.key(words[1]);
   if (name == "PERSIST") return access_.clear_expiry(key) ? "1" : "0";
   const Record* record = access_.find(key);
-  if (name == "GET") return record == nullptr ? "nil" : text_of_record(*record);
+  if (name == "GET") return record == nullptr ? "nil" : text_of_record(access_, *record);
   if (name == "INCR") {
-    const auto before = parse_integer(record == nullptr ? "0" : text_of_record(*record));
+    const auto before = parse_integer(record == nullptr ? "0" : text_of_record(access_, *record));
     if (!before || *before == INT64_MAX) return "refused";
     const std::int64_t value = *before + 1;
     access_.set_integer(key, value, Expiry::keep());
@@ -148,9 +150,20 @@ std::string TestClient::execute(const TestWords& words) {
   }
   if (name == "APPEND") {
     const std::size_t size = record == nullptr ? 0 : record->string_length();
-    char* bytes = access_.edit_string(key, size + words[2].size());
-    std::memcpy(bytes + size, words[2].data(), words[2].size());
+    access_.write_string(key, record, size + words[2].size(), size, words[2]);
     return std::to_string(size + words[2].size());
+  }
+  if (name == "SETRANGE") {
+    const auto offset = static_cast<std::size_t>(number(words[2]));
+    const std::size_t size =
+        std::max(record == nullptr ? 0 : record->string_length(), offset + words[3].size());
+    access_.write_string(key, record, size, offset, words[3]);
+    return std::to_string(size);
+  }
+  if (name == "EDIT") {
+    const std::size_t size = record == nullptr ? 0 : record->string_length();
+    access_.edit_string(key, size + 1)[size] = '!';
+    return std::to_string(size + 1);
   }
   const bool has_target = name == "COPY" || name == "MOVE";
   const std::uint32_t to_db = has_target ? database(words[name == "COPY" ? 4 : 2]) : db;
@@ -223,7 +236,7 @@ std::string random_instant(io::Random& random, Millis now) {
 
 TestWords random_plain_command(io::Random& random, std::size_t key_count, Millis now) {
   const std::string key = random_key(random, key_count);
-  switch (random.below(11)) {
+  switch (random.below(14)) {
     case 0:
       return {"SET", key, random_value(random)};
     case 1:
@@ -242,6 +255,11 @@ TestWords random_plain_command(io::Random& random, std::size_t key_count, Millis
       return {"PEXPIREAT", key, random_instant(random, now)};
     case 8:
       return {"PERSIST", key};
+    case 9:
+      return {"SETRANGE", key, std::to_string(random.below(random.chance_percent(20) ? 9000 : 50)),
+              random_value(random)};
+    case 10:
+      return {"EDIT", key};
     default:
       return {"GET", key};
   }
@@ -267,10 +285,11 @@ TestWords random_command(io::Random& random, std::size_t key_count, std::uint32_
 
 TestContents contents_of(Keyspace& keyspace) {
   TestContents contents;
+  const Access access(keyspace);
   for (const Shard& shard : keyspace.shards()) {
     for (std::uint32_t db = 0; db < shard.tables.size(); ++db) {
       shard.tables[db]->for_each([&](const Record* record) {
-        TestValue value{.text = text_of_record(*record), .expiry = {}};
+        TestValue value{.text = text_of_record(access, *record), .expiry = {}};
         if (record->has_expiry()) value.expiry = record->expiry();
         const bool is_new =
             contents.emplace(std::pair(db, std::string(record->key())), value).second;
@@ -286,7 +305,7 @@ void verify_keyspace(Keyspace& keyspace) {
   for (const Shard& shard : keyspace.shards()) {
     for (const auto& table : shard.tables) {
       table->verify_invariants();
-      bytes += table->allocated_bytes();
+      bytes += table->allocated_bytes() + static_cast<std::size_t>(table->pages().bytes);
     }
     EXPECT_FALSE(shard.is_edited);
   }

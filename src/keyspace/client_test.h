@@ -36,7 +36,8 @@ class TestClient {
   std::uint32_t db = 0;
 
   /// Runs a command alone and returns its reply: a number, a value, "nil", "ok", "refused".
-  ///   GET k | SET k v [PXAT t | KEEPTTL] | SETSHARED k v | INCR k | APPEND k v | MSET k v k v ...
+  ///   GET k | SET k v [PXAT t | KEEPTTL] | SETSHARED k v | INCR k | APPEND k v | SETRANGE k n v |
+  ///   EDIT k (appends a '!' to one run) | MSET k v k v ...
   ///   | DEL k ... | PEXPIREAT k t | PERSIST k | RENAME k k | COPY k k DB n REPLACE | MOVE k n |
   ///   FLUSHDB | FLUSHALL | SWAPDB n n | DBSIZE
   std::string run(const TestWords& words, Logged logged);

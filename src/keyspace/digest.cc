@@ -6,6 +6,7 @@
 
 #include "base/number.h"
 #include "keyspace/image.h"
+#include "keyspace/string_text.h"
 #include "store/format.h"
 #include "value/dated_value.h"
 #include "value/object.h"
@@ -76,17 +77,19 @@ void mix_elements(const Access& access, Digest& digest, value::Object& object) {
       case value::Layout::kScores:
         mix_pair(digest, c.entry(), format_double(c.score()));
         break;
+      case value::Layout::kChunks:
+        ASSERT(false);  // a string
     }
   }
 }
 
 void mix_value(const Access& access, Digest& digest, const Record& record) {
   mix_number(digest, static_cast<std::uint32_t>(record.type()));
-  if (record.encoding() == Encoding::kObject) {
-    mix_elements(access, digest, record.object());
+  if (record.type() == Type::kString) {
+    StringScratch scratch;
+    mix(digest, text_of(record, access.reading(), scratch));
   } else {
-    IntegerText scratch;
-    mix(digest, text_of(record.string(), scratch));
+    mix_elements(access, digest, record.object());
   }
   if (record.has_expiry()) add(digest, "!!expire!!");
 }

@@ -9,9 +9,10 @@ constexpr std::uint8_t kStoredInteger = 1;
 constexpr std::uint8_t kStoredPage = 2;
 constexpr std::uint8_t kStoredObject = 3;
 
-/// Nothing if the type has no elements.
+/// Nothing if the type is unknown.
 std::optional<value::Layout> layout_of(std::uint8_t type) {
   switch (static_cast<Type>(type)) {
+    case Type::kString:
     case Type::kList:
     case Type::kSet:
     case Type::kHash:
@@ -34,7 +35,7 @@ Result<Record*> object_record_of(const Key& key, const store::StoredRecord& stor
       return value::Object::create_small(*layout, traits, body);
     }
     TRY_LET(const value::ObjectRoot root,
-            value::decode_object_root(object_id_of(stored.object), body));
+            value::decode_object_root(*layout, object_id_of(stored.object), body));
     return value::Object::create_large(*layout, traits, root);
   };
   TRY_LET(value::Object * object, make());

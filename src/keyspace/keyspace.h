@@ -25,6 +25,10 @@ struct Options {
   std::uint32_t shard_count = 1024;  ///< a power of two, at most kSlotCount
   std::uint32_t database_count = 16;
   std::uint64_t hash_seed = 0;
+  /// Strings longer than this are kept in pages, of chunks of so many bytes. The first decides
+  /// which form a value gets, the second which a new object gets; what is there stays as it is.
+  std::uint64_t flat_string_bytes_max = 64_KiB;
+  std::uint32_t string_chunk_bytes = value::kChunkBytes;
 };
 
 /// What a checkpoint begins with: everything, as of one instant.
@@ -55,6 +59,8 @@ class Keyspace {
 
   std::uint32_t database_count() const { return options_.database_count; }
   std::uint64_t hash_seed() const { return options_.hash_seed; }
+  std::uint64_t flat_string_bytes_max() const { return options_.flat_string_bytes_max; }
+  std::uint32_t string_chunk_bytes() const { return options_.string_chunk_bytes; }
   log::Log* log() const { return log_; }
   /// Once replay is over. Requires: nobody uses the keyspace yet.
   void attach_log(log::Log& log) { log_ = &log; }

@@ -91,6 +91,7 @@ class MapStore final : public store::Store {
   using Entries = std::map<std::string, std::string>;
   struct Files final : store::CheckpointFiles {
     Status put(Bytes key, Bytes value) override {
+      written += key.size() + value.size();
       changes.push_back([key = std::string(key), value = std::string(value)](Entries& entries) {
         entries[key] = value;
       });
@@ -107,10 +108,11 @@ class MapStore final : public store::Store {
       return {};
     }
     Status finish() override { return {}; }
-    std::uint64_t written_bytes() const override { return 0; }
+    std::uint64_t written_bytes() const override { return written; }
     std::uint64_t entry_count() const override { return changes.size(); }
 
     std::vector<std::function<void(Entries&)>> changes;
+    std::uint64_t written = 0;
   };
 
   mutable std::mutex mutex_;

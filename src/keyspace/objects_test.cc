@@ -1,7 +1,7 @@
 // Objects through checkpoints, eviction, failed ingests and restarts: random edits of lists, sets,
-// hashes and sorted sets beside a simple model, in the midst of checkpoints too. After a restart
-// the keyspace must be what the model was at the cut that the store holds, and in the end the store
-// must have exactly the pages that live objects have.
+// hashes, sorted sets and strings in pages beside a simple model, in the midst of checkpoints too.
+// After a restart the keyspace must be what the model was at the cut that the store holds, and in
+// the end the store must have exactly the pages that live objects have.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,6 +17,7 @@
 #include "keyspace/checkpointer.h"
 #include "keyspace/client_test.h"
 #include "keyspace/fake_store_test.h"
+#include "keyspace/string_text.h"
 
 namespace diskdb::keyspace {
 namespace {
@@ -26,6 +27,7 @@ constexpr std::uint32_t kDatabases = 3;
 /// What a key holds: entries in their order, for those types that have one.
 struct Elements {
   Type type = Type::kString;
+  std::string text;
   std::vector<std::string> list;
   std::map<std::string, std::string> named;  ///< members, with values or scores
   friend bool operator==(const Elements&, const Elements&) = default;
@@ -81,6 +83,10 @@ class Life {
     member_count_ = random_.chance_percent(50) ? 40 : 3000;
     batch_max_ = member_count_ / 2;
     hook_percent_ = random_.below(30);
+    text_max_ = random_.chance_percent(50) ? 3000 : 60'000;
+    flat_max_ = random_.below(text_max_);
+    chunk_bytes_ =
+        static_cast<std::uint32_t>(1 + random_.below(random_.below(2) == 0 ? 100 : 4000));
     auto fake = FakeStore::open(disk_, states_, seed, 20);
     store_ = std::make_unique<HookedStore>(
         std::make_unique<FailingStore>(std::move(fake.value()), random_, 20),
@@ -120,9 +126,12 @@ class Life {
 
  private:
   void start() {
-    keyspace_ = std::make_unique<Keyspace>(
-        Options{.shard_count = 4, .database_count = kDatabases, .hash_seed = 5}, &log_,
-        store_.get());
+    keyspace_ = std::make_unique<Keyspace>(Options{.shard_count = 4,
+                                                   .database_count = kDatabases,
+                                                   .hash_seed = 5,
+                                                   .flat_string_bytes_max = flat_max_,
+                                                   .string_chunk_bytes = chunk_bytes_},
+                                           &log_, store_.get());
     keyspace_->on_unreadable = [](const Status& status) { FAIL() << status.error().message; };
     checkpointer_ = std::make_unique<Checkpointer>(*keyspace_, clock_);
     access_ = std::make_unique<Access>(*keyspace_);
@@ -202,10 +211,12 @@ class Life {
         model_.erase(at);
       }
     } else if (draw == 6) {
+      const std::string text = "t" + random_text(text_max_);
       // With an entry in the store, which whatever replaces it must remember.
-      access_->set_string(key, "text",
-                          random_.chance_percent(50) ? Expiry::at({INT64_MAX / 2}) : Expiry::none());
+      access_->set_string(
+          key, text, random_.chance_percent(50) ? Expiry::at({INT64_MAX / 2}) : Expiry::none());
       model_[at] = {};
+      model_[at].text = text;
     } else if (draw == 7 && random_.chance_percent(10)) {
       access_->flush(db);
       std::erase_if(model_, [db](const auto& entry) { return entry.first.first == db; });
@@ -237,8 +248,8 @@ class Life {
     *name_ = "key" + std::to_string(random_.below(key_count_));
     return access_->key(*name_);
   }
-  std::string random_text() {
-    return std::string(random_.below(random_.chance_percent(2) ? 3000 : 30),
+  std::string random_text(std::size_t large = 3000) {
+    return std::string(random_.below(random_.chance_percent(large > 3000 ? 20 : 2) ? large : 30),
                        static_cast<char>('a' + random_.below(26)));
   }
   std::string random_member() { return "m" + std::to_string(random_.below(member_count_)); }
@@ -246,7 +257,9 @@ class Life {
   void edit(const Key& key, const std::pair<std::uint32_t, std::string>& at) {
     constexpr Type kTypes[] = {Type::kList, Type::kSet, Type::kHash, Type::kSortedSet};
     const auto known = model_.find(at);
-    if (known != model_.end() && known->second.type == Type::kString) return;
+    if (known != model_.end() && known->second.type == Type::kString) {
+      return edit_string(key, &known->second.text);
+    }
     const Type type = known != model_.end() ? known->second.type : kTypes[random_.below(4)];
     Elements& expected = model_[at];
     expected.type = type;
@@ -263,6 +276,24 @@ class Life {
       edit.commit();
     }
     if (expected.is_empty()) model_.erase(at);
+  }
+  void edit_string(const Key& key, std::string* expected) {
+    const Record* record = access_->find(key);
+    ASSERT_EQ(record->string_length(), expected->size());
+    const std::string part = random_text(text_max_ / 4);
+    const std::uint64_t draw = random_.below(20);
+    std::size_t offset = draw < 5 ? expected->size() : random_.below(expected->size());
+    if (draw == 5) offset = random_.below(text_max_);
+    if (draw == 6) {
+      access_->edit_string(key, expected->size())[0] = 'e';
+      expected->front() = 'e';
+    } else {
+      const std::size_t size = std::max(expected->size(), offset + part.size());
+      if (size > text_max_) return access_->set_string(key, *expected);
+      access_->write_string(key, record, size, offset, part);
+      expected->resize(size);
+      expected->replace(offset, part.size(), part);
+    }
   }
   void edit_list(ObjectEdit& edit, bool grows, std::vector<std::string>* expected) {
     value::Sequence list(edit.object(), edit.use());
@@ -322,8 +353,12 @@ class Life {
   }
 
   Elements held_by(const Record& record) {
-    Elements held{.type = record.type(), .list = {}, .named = {}};
-    if (record.type() == Type::kString) return held;
+    Elements held{.type = record.type(), .text = {}, .list = {}, .named = {}};
+    if (record.type() == Type::kString) {
+      StringScratch scratch;
+      held.text = text_of(record, access_->reading(), scratch);
+      return held;
+    }
     value::Object& object = record.object();
     const value::ObjectHandle handle(object, access_->reading());
     for (value::ElementCursor c = handle.at(0); !c.is_at_end(); c.next()) {
@@ -442,6 +477,9 @@ class Life {
   std::uint64_t key_count_;
   std::uint64_t member_count_;
   std::uint64_t batch_max_;
+  std::size_t text_max_;
+  std::uint64_t flat_max_;
+  std::uint32_t chunk_bytes_;
   std::uint64_t hook_percent_;
   std::uint64_t silenced_percent_ = 0;
   int depth_ = 0;

@@ -33,6 +33,8 @@ std::size_t cost_of_word(std::uintptr_t word) {
 
 value::Layout layout_of(Type type) {
   switch (type) {
+    case Type::kString:
+      return value::Layout::kChunks;
     case Type::kSet:
       return value::Layout::kMembers;
     case Type::kHash:
@@ -154,6 +156,8 @@ StringView Record::string() const {
 }
 
 std::size_t Record::string_length() const {
+  if (is_paged()) [[unlikely]]
+    return object().extent().bytes;
   if (encoding() != Encoding::kInteger) return value_bytes().size();
   char text[24];
   return format_integer(text, integer());
@@ -172,7 +176,7 @@ void Record::set_integer(std::int64_t value) {
 }
 
 Bytes Record::value_bytes() const {
-  ASSERT_SLOW(encoding() != Encoding::kInteger);
+  ASSERT_SLOW(encoding() == Encoding::kInline || encoding() == Encoding::kShared);
   if (encoding() == Encoding::kShared) return view_of_word(word_at(value_offset()));
   return {body() + value_offset(), value_size_};
 }
@@ -264,6 +268,15 @@ Record* Record::with_shared(Record* record, SharedBytes value) {
   record->encoding_ = static_cast<std::uint8_t>(Encoding::kShared) & 15;
   record = resize(record, kWordBytes);
   record->set_word_at(record->value_offset(), value.release_word());
+  return record;
+}
+
+Record* Record::with_object(Record* record, Type type, value::ObjectRef object) {
+  record->drop_value();
+  record->encoding_ = static_cast<std::uint8_t>(Encoding::kObject) & 15;
+  record->type_ = static_cast<std::uint8_t>(type) & 15;
+  record = resize(record, kWordBytes);
+  record->set_word_at(record->value_offset(), reinterpret_cast<std::uintptr_t>(object.release()));
   return record;
 }
 

@@ -3,6 +3,9 @@
 //     | header 16 B | expiry 8 B, if any | stored expiries 24 B, if any | key |
 //     | value: 8-byte integer, bytes, a SharedBytes reference, or an Object's |
 //
+// A string has one of four forms: an integer, bytes in the record, bytes beside it, or, if it is
+// long, an object of pages (value/long_string.h); keyspace/string_text.h reads them all.
+//
 // A tombstone is a record without value and expiry.
 //
 // Integers are kept as such, so that INCR changes eight bytes in place. Values above
@@ -38,10 +41,10 @@ enum class Encoding : std::uint8_t {
   kInteger,  ///< the value is an 8-byte signed integer
   kInline,   ///< the value's bytes follow the key
   kShared,   ///< the value is a SharedBytes
-  kObject,   ///< the value is an Object: of every type but strings
+  kObject,   ///< the value is an Object: of all types but strings, and of long strings
 };
 
-/// Requires: a type that has elements.
+/// How an object of this type is laid out.
 value::Layout layout_of(Type type);
 
 /// The id of an object as store/format.h has it.
@@ -58,7 +61,7 @@ constexpr std::size_t kInlineKeyBytesMax = 4096;
 /// Where the counter of uses begins (keyspace/usage.h).
 constexpr std::uint8_t kFrequencyInitial = 5;
 
-/// A string value as its readers see it: an integer, or bytes.
+/// A string value that is not in pages as its readers see it: an integer, or bytes.
 struct StringView {
   bool is_integer = false;
   std::int64_t integer = 0;
@@ -90,7 +93,7 @@ class Record {
   /// What `source` holds, its expiry too, under another key; large values by reference. `object`:
   /// what it holds instead of the source's object. Requires: there is one if the source has one.
   static Record* copy_as(const Key& key, const Record& source, value::ObjectRef object = {});
-  /// Of a type that has elements, without expiry.
+  /// A value that is an object, without expiry.
   static Record* create_object(const Key& key, Type type, value::ObjectRef object);
   static void destroy(Record* record);
 
@@ -102,8 +105,11 @@ class Record {
   Type type() const { return static_cast<Type>(type_); }
   Encoding encoding() const { return static_cast<Encoding>(encoding_); }
 
-  /// Requires: type() == kString.
+  /// Is it a string in pages?
+  bool is_paged() const { return encoding() == Encoding::kObject && type() == Type::kString; }
+  /// Requires: a string, !is_paged().
   StringView string() const;
+  /// Requires: a string.
   std::size_t string_length() const;
   std::int64_t integer() const;  ///< Requires: encoding() == kInteger.
   void set_integer(std::int64_t value);
@@ -150,6 +156,7 @@ class Record {
   static Record* with_string(Record* record, Bytes value);
   static Record* with_integer(Record* record, std::int64_t value);
   static Record* with_shared(Record* record, SharedBytes value);
+  static Record* with_object(Record* record, Type type, value::ObjectRef object);
   static Record* with_expiry(Record* record, std::optional<Millis> expiry);
   static Record* with_stored_expiries(Record* record, const StoredExpiries& expiries);
   /// Takes its object away: it is an empty string then.
@@ -159,6 +166,7 @@ class Record {
   /// What `before`, a record of the same key, says of the store: is_stored(), stored_expiries().
   static Record* with_memory_of(Record* record, const Record& before);
   /// The value as `size` writable bytes, unshared: an integer becomes text, new bytes are zero.
+  /// Requires: a string, !is_paged().
   static Record* with_writable(Record* record, std::size_t size, char** bytes);
 
  private:

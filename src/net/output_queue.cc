@@ -42,12 +42,12 @@ void OutputQueue::close_piece() {
   open_begin_ = end_ = limit_ = nullptr;
 }
 
-void OutputQueue::append_shared(const SharedBytes& bytes) {
+void OutputQueue::append_shared(const SharedBytes& block, Bytes bytes) {
   close_piece();
-  pool_.note_referenced(static_cast<std::int64_t>(bytes.size()));
+  pool_.note_referenced(static_cast<std::int64_t>(block.size()));
   open_position_ += bytes.size();
   Piece piece;
-  piece.shared = bytes;
+  piece.shared = block;
   piece.begin = bytes.data();
   piece.size = bytes.size();
   pieces_.push_back(std::move(piece));

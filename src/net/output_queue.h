@@ -27,7 +27,7 @@ class OutputQueue final : public resp::Output {
   OutputQueue& operator=(const OutputQueue&) = delete;
   ~OutputQueue() override;
 
-  void append_shared(const SharedBytes& bytes) override;
+  void append_shared(const SharedBytes& block, Bytes bytes) override;
 
   std::uint64_t end() const {
     return open_position_ + static_cast<std::uint64_t>(end_ - open_begin_);
@@ -45,7 +45,7 @@ class OutputQueue final : public resp::Output {
  private:
   struct Piece {
     Buffer buffer;       ///< owns the bytes, unless
-    SharedBytes shared;  ///< this does
+    SharedBytes shared;  ///< this does, all of it counting as referenced
     const char* begin = nullptr;
     std::size_t size = 0;  ///< unless it is the last and open: then up to end_
   };

@@ -20,11 +20,17 @@ std::string gathered(const OutputQueue& queue, std::uint64_t limit, std::size_t 
   return text;
 }
 
+/// In the midst of a block.
+void append_shared(OutputQueue& queue, const std::string& bytes) {
+  const SharedBytes block = SharedBytes::copy_of("[" + bytes + "]");
+  queue.append_shared(block, block.view().substr(1, bytes.size()));
+}
+
 TEST(OutputQueue, GivesBackWhatWasAppended) {
   BufferPool pool(true);
   OutputQueue queue(pool);
   queue.append("+OK\r\n");
-  queue.append_shared(SharedBytes::copy_of("large"));
+  append_shared(queue, "large");
   queue.append("\r\n");
   EXPECT_EQ(queue.end(), 12U);
   EXPECT_EQ(gathered(queue, 12), "+OK\r\nlarge\r\n");
@@ -54,7 +60,7 @@ TEST(OutputQueue, ReferencesCountAsUsed) {
   BufferPool pool(true);
   {
     OutputQueue queue(pool);
-    queue.append_shared(SharedBytes::copy_of(std::string(100'000, 'v')));
+    append_shared(queue, std::string(100'000, 'v'));
     EXPECT_EQ(pool.used_bytes(), 100'000U);
   }
   EXPECT_EQ(pool.used_bytes(), 0U);
@@ -73,7 +79,7 @@ TEST(OutputQueue, IsAStream) {
         const std::size_t size = random.below(random.chance_percent(10) ? 30'000 : 300);
         const std::string bytes(size, static_cast<char>('a' + random.below(26)));
         if (random.chance_percent(20)) {
-          queue.append_shared(SharedBytes::copy_of(bytes));
+          append_shared(queue, bytes);
         } else {
           queue.append(bytes);
         }

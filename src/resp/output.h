@@ -30,8 +30,11 @@ class Output {
     if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
     advance(bytes.size());
   }
-  /// The same bytes by reference, for values too large to copy.
-  virtual void append_shared(const SharedBytes& bytes) { append(bytes.view()); }
+  /// The same by reference, for values too large to copy. `bytes` lie in `block`.
+  virtual void append_shared(const SharedBytes& block, Bytes bytes) {
+    static_cast<void>(block);
+    append(bytes);
+  }
 
  protected:
   /// Makes room for at least `bytes` between end_ and limit_.

@@ -34,13 +34,19 @@ void Reply::error(Bytes text) {
 
 void Reply::bulk(const SharedBytes& bytes) {
   if (bytes.size() < kSharedReplyBytesMin) return bulk(bytes.view());
-  if (dialect_ == Dialect::kPlain) {
-    output_.append_shared(bytes);
-    return plain_element({});
-  }
+  begin_bulk(bytes.size());
+  output_.append_shared(bytes, bytes.view());
+  end_bulk();
+}
+
+void Reply::begin_bulk(std::uint64_t size) {
+  if (dialect_ == Dialect::kPlain) return;
   char* const to = output_.reserve(kHeaderBytesMax);
-  output_.advance(static_cast<std::size_t>(header(to, '$', bytes.size()) - to));
-  output_.append_shared(bytes);
+  output_.advance(static_cast<std::size_t>(header(to, '$', size) - to));
+}
+
+void Reply::end_bulk() {
+  if (dialect_ == Dialect::kPlain) return plain_element({});
   constant("\r\n");
 }
 

@@ -60,6 +60,9 @@ class Reply {
   }
   /// By reference from kSharedReplyBytesMin on.
   void bulk(const SharedBytes& bytes);
+  /// In parts: exactly `size` bytes are appended to output(), then end_bulk() is called.
+  void begin_bulk(std::uint64_t size);
+  void end_bulk();
   void bulk_integer(std::int64_t value);
   /// Plain: (nil). RESP2: $-1. RESP3: _.
   void null();

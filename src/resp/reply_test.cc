@@ -131,9 +131,9 @@ TEST(StringOutput, IsEmptyBeforeItIsWrittenTo) {
 class CountingOutput final : public Output {
  public:
   std::string taken() { return bytes_.substr(0, static_cast<std::size_t>(end_ - bytes_.data())); }
-  void append_shared(const SharedBytes& bytes) override {
+  void append_shared(const SharedBytes&, Bytes bytes) override {
     ++shared_count;
-    append(bytes.view());
+    append(bytes);
   }
   int shared_count = 0;
 

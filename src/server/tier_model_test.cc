@@ -33,6 +33,7 @@
 #include "keyspace/evictor.h"
 #include "keyspace/fake_store_test.h"
 #include "keyspace/image.h"
+#include "keyspace/string_text.h"
 #include "keyspace/warmer.h"
 #include "server/random_commands_test.h"
 #include "server/sim_server_test.h"
@@ -107,15 +108,15 @@ std::string text_of_elements(const keyspace::Record& record, const value::Object
 }
 
 Held held_in(const keyspace::Record& record, const value::ObjectUse& use) {
-  keyspace::IntegerText scratch;
+  keyspace::StringScratch scratch;
   Held held;
-  if (record.encoding() == keyspace::Encoding::kObject) {
+  if (record.type() != keyspace::Type::kString) {
     held.text = text_of_elements(record, use);
     held.encoding = command::encoding_name(record);
     if (record.has_expiry()) held.expiry = record.expiry().count;
     return held;
   }
-  held.text = keyspace::text_of(record.string(), scratch);
+  held.text = keyspace::text_of(record, use, scratch);
   held.encoding = record.encoding() == keyspace::Encoding::kInteger ? "int"
                   : record.is_raw()                                 ? "raw"
                                                                     : "text";
@@ -200,6 +201,10 @@ struct Plan {
     options.keyspace.hash_seed = seed + 1;
     options.fsync = static_cast<log::Fsync>(random.below(3));
     options.segment_bytes = random.chance_percent(50) ? 64_KiB : 1_MiB;
+    if (random.chance_percent(50) && survives_pages) {  // strings in pages
+      options.keyspace.flat_string_bytes_max = 45 + random.below(1000);
+      options.keyspace.string_chunk_bytes = static_cast<std::uint32_t>(1 + random.below(1000));
+    }
     options.seed = seed + 1;
     commands.database_count = options.keyspace.database_count;
     commands.key_count = 8 + random.below(random.chance_percent(20) ? 200 : 40);
@@ -267,7 +272,7 @@ class Life {
         disk_(seed),
         random_(plan_.random),
         commands_(plan_.commands, random_) {
-    model_ = std::make_unique<SimServer>(plan_.options, clock_);
+    start_model();
   }
 
   void live() {
@@ -287,6 +292,11 @@ class Life {
 
  private:
   static bool has_failed() { return ::testing::Test::HasFailure(); }
+  void start_model() {
+    SimServer::Options options = plan_.options;
+    options.keyspace.flat_string_bytes_max = 1_GiB;  // each string in one run
+    model_ = std::make_unique<SimServer>(options, clock_);
+  }
   static bool traces() { return knob("DISKDB_TIER_TRACE", 0) != 0; }
   template <typename... Parts>
   void trace(const char* format, Parts... parts) {
@@ -995,7 +1005,7 @@ class Life {
     }
     if (events_.size() < had) {
       trace("%zu events lost", had - events_.size());
-      model_ = std::make_unique<SimServer>(plan_.options, clock_);
+      start_model();
       for (const Event& event : events_) {
         if (event.requests.empty()) {
           apply_deletions(event);

@@ -17,6 +17,7 @@ constexpr char kExpiryKind = 0x02;
 constexpr char kPageKind = 0x03;
 
 constexpr std::uint8_t kRecordVersion = 1;
+constexpr std::uint8_t kLongStringVersion = 2;  ///< of a record that is a string and an object
 constexpr std::uint8_t kExpiryVersion = 1;
 constexpr std::uint8_t kMarkerVersion = 1;
 
@@ -24,6 +25,7 @@ constexpr std::uint8_t kHasExpiry = 1;
 constexpr std::uint8_t kIsRaw = 2;
 constexpr std::uint8_t kKnownFlags = kHasExpiry | kIsRaw;
 
+constexpr std::uint8_t kStringType = 0;
 constexpr std::uint8_t kIntegerEncoding = 1;
 constexpr std::uint8_t kObjectEncoding = 3;
 
@@ -226,7 +228,8 @@ void append_record_header(const StoredRecord& record, std::string* out) {
   std::uint8_t flags = 0;
   if (record.expiry.has_value()) flags |= kHasExpiry;
   if (record.is_raw) flags |= kIsRaw;
-  out->push_back(static_cast<char>(kRecordVersion));
+  const bool is_long_string = record.type == kStringType && record.encoding == kObjectEncoding;
+  out->push_back(static_cast<char>(is_long_string ? kLongStringVersion : kRecordVersion));
   out->push_back(static_cast<char>(record.type));
   out->push_back(static_cast<char>(flags));
   out->push_back(static_cast<char>(record.encoding));
@@ -249,7 +252,9 @@ Result<StoredRecord> decode_record(Bytes encoded) {
   Reader reader(encoded);
   const std::uint8_t version = reader.byte();
   if (reader.has_failed()) return corrupt("record is empty");
-  if (version != kRecordVersion) return unknown_version("record", version);
+  if (version != kRecordVersion && version != kLongStringVersion) {
+    return unknown_version("record", version);
+  }
   StoredRecord record;
   record.type = reader.byte();
   const std::uint8_t flags = reader.byte();
@@ -271,6 +276,10 @@ Result<StoredRecord> decode_record(Bytes encoded) {
   if (reader.has_failed()) return corrupt("record is too short");
   if ((record.encoding == kObjectEncoding) != (record.object != 0)) {
     return corrupt("record is at odds with its object");
+  }
+  const bool is_long_string = record.type == kStringType && record.encoding == kObjectEncoding;
+  if (is_long_string != (version == kLongStringVersion)) {
+    return corrupt("record is of another version than its value");
   }
   return record;
 }

@@ -35,7 +35,7 @@ struct Place {
 struct StoredRecord {
   std::uint8_t type = 0;  ///< the numbers of keyspace::Type
   /// 0: `value` is the value's bytes; 1: a 64-bit integer; 2: `value` is traits and a page; 3: it
-  /// is traits and the roots of `object`.
+  /// is traits and the roots of `object`, of a string with its size.
   std::uint8_t encoding = 0;
   bool is_raw = false;  ///< Redis's encoding "raw": edited in place once
   std::optional<Millis> expiry;

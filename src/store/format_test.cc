@@ -65,6 +65,9 @@ const std::string kExpiryKey =
 const std::string kText = from_hex("01 00 03 00 00 68 e5 cf 8b 01 00 00 00 62 61 72");
 const std::string kNumber = from_hex("01 00 00 01 00 fe ff ff ff ff ff ff ff");
 const std::string kObject = from_hex("01 04 00 03 b9 e0 05 00 02 aa bb");
+const std::string kLongString =
+    from_hex("02 00 00 03 b9 e0 05 00 06 01 00 02 12 03 14 70 11 01 00 00 00 00 00 de 0f");
+const std::string kLongStringValue = kLongString.substr(7);
 const std::string kPageKey =
     from_hex("03 00 00 00 00 00 00 00 03 30 39 00 00 00 00 00 00 00 05 00 00 00 00 00 07");
 const std::string kMarker = from_hex(
@@ -100,6 +103,9 @@ TEST(StoreFormat, WritesTheExamples) {
                     .value = Bytes("\x00\x02\xaa\xbb", 4),
                     .object = 94265}),
             kObject);
+  EXPECT_EQ(
+      record({.type = 0, .encoding = 3, .expiry = {}, .value = kLongStringValue, .object = 94265}),
+      kLongString);
   std::string page;
   encode_page_key(3, 94265, 7, &page);
   EXPECT_EQ(page, kPageKey);
@@ -143,6 +149,17 @@ TEST(StoreFormat, ReadsTheExamples) {
   EXPECT_EQ(object->type, 4);
   EXPECT_EQ(object->object, 94265U);
   EXPECT_EQ(object->value, Bytes("\x00\x02\xaa\xbb", 4));
+  auto string = decode_record(kLongString);
+  ASSERT_TRUE(string.ok());
+  EXPECT_EQ(string->type, 0);
+  EXPECT_EQ(string->object, 94265U);
+  EXPECT_EQ(string->value, kLongStringValue);
+  std::string other_version(kLongString);
+  other_version[0] = 1;
+  EXPECT_FALSE(decode_record(other_version).ok());
+  other_version = kObject;
+  other_version[0] = 2;
+  EXPECT_FALSE(decode_record(other_version).ok());
   auto marker = decode_marker(kMarker);
   ASSERT_TRUE(marker.ok()) << marker.error().message;
   EXPECT_EQ(marker->offset, 300U);
@@ -343,7 +360,7 @@ TEST(StoreFormat, RefusesTheUnknownEvenWhereItIsSound) {
     bytes[at] = static_cast<char>(to);
     return bytes;
   };
-  EXPECT_NE(decode_record(changed(kText, 0, 2)).error().message.find("version 2"),
+  EXPECT_NE(decode_record(changed(kText, 0, 3)).error().message.find("version 3"),
             std::string::npos);
   EXPECT_FALSE(decode_record(changed(kText, 2, 4)).ok()) << "flags";
   EXPECT_FALSE(decode_record(changed(kText, 3, 4)).ok()) << "encoding";

@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/crc.h"
 #include "base/number.h"
+#include "keyspace/string_text.h"
 #include "types/traits.h"
 #include "value/dated_value.h"
 
@@ -553,8 +554,8 @@ std::string dump_value(const keyspace::Record& record, const value::ObjectUse& r
   }
   out.push_back(static_cast<char>(kind));
   if (record.type() == Type::kString) {
-    keyspace::IntegerText scratch;
-    append_string(keyspace::text_of(record.string(), scratch), &out);
+    keyspace::StringScratch scratch;
+    append_string(keyspace::text_of(record, reading, scratch), &out);
   } else {
     const value::ObjectHandle handle(record.object(), reading);
     append_length(handle.count(), &out);

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/number.h"
 #include "keyspace/record.h"
+#include "keyspace/string_text.h"
 #include "resp/reply.h"
 
 namespace diskdb::types {
@@ -18,21 +19,41 @@ namespace diskdb::types {
 /// string in place takes these apart first, even if in the end it changes nothing.
 bool is_compact(const keyspace::Record& record);
 
-/// The text of a string value. Borrows `record`, or `scratch`, which it is printed to if it is an
-/// integer. Absent (null) is the empty text. Requires: `record` is null or a string.
-Bytes text_of(const keyspace::Record* record, keyspace::IntegerText& scratch);
+/// The text of a string value in one run: where it lies, or in `scratch`. Borrows both. Absent
+/// (null) is the empty text. Requires: `record` is null or a string.
+Bytes text_of(const keyspace::Record* record, const value::ObjectUse& reading,
+              keyspace::StringScratch& scratch);
+/// Of it the bytes [offset, offset + size), as far as there are any. Touches no other pages.
+Bytes text_in(const keyspace::Record* record, std::uint64_t offset, std::uint64_t size,
+              const value::ObjectUse& reading, keyspace::StringScratch& scratch);
+/// Of the text, 0 if absent.
+inline std::uint64_t length_of(const keyspace::Record* record) {
+  return record == nullptr ? 0 : record->string_length();
+}
+
+/// A longer text in pages is taken for no number: Redis has the same bound.
+constexpr std::size_t kNumberBytesMax = 5 * 1024;
 
 /// The integer that the value is or spells. Requires: `record` is a string.
-inline std::optional<std::int64_t> integer_of(const keyspace::Record& record) {
+inline std::optional<std::int64_t> integer_of(const keyspace::Record& record,
+                                              const value::ObjectUse& reading) {
   if (record.encoding() == keyspace::Encoding::kInteger) return record.integer();
-  return parse_integer(record.value_bytes());
+  if (!record.is_paged()) [[likely]]
+    return parse_integer(record.value_bytes());
+  if (record.string_length() > kNumberBytesMax) return std::nullopt;
+  keyspace::StringScratch scratch;
+  return parse_integer(keyspace::text_of(record, reading, scratch));
 }
 
 /// The float that the value is or spells. Requires: `record` is a string.
-std::optional<long double> real_of(const keyspace::Record& record);
+std::optional<long double> real_of(const keyspace::Record& record, const value::ObjectUse& reading);
 
 /// Replies with the value, large ones by reference, or with null. Requires: as text_of.
-void reply_value(resp::Reply& reply, const keyspace::Record* record);
+void reply_value(resp::Reply& reply, const keyspace::Record* record,
+                 const value::ObjectUse& reading);
+/// Replies with the bytes [offset, offset + size). Requires: `record` is a string that has them.
+void reply_range(resp::Reply& reply, const keyspace::Record& record, std::uint64_t offset,
+                 std::uint64_t size, const value::ObjectUse& reading);
 
 /// What DIGEST shows and IFDEQ compares: XXH3 of the text, 64 bits with seed 0.
 std::uint64_t digest_of(Bytes text);

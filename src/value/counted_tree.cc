@@ -3,6 +3,7 @@
 #include "value/counted_tree.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 namespace diskdb::value {
@@ -351,6 +352,20 @@ void CountedTree::replace_at(std::uint64_t position, const Entry& entry, const P
   }
 }
 
+char* CountedTree::grow_at(std::uint64_t position, std::size_t length, const PageEdit& edit) {
+  ASSERT(is_by_position());
+  ASSERT(position < count_);
+  while (true) {
+    Path path;
+    descend(position, &path);
+    const std::size_t old_length = path.leaf->view().length(path.index);
+    char* bytes = try_resize(path, std::max(old_length, length), edit);
+    if (bytes == nullptr) continue;
+    if (old_length < length) std::memset(bytes + old_length, 0, length - old_length);
+    return bytes;
+  }
+}
+
 void CountedTree::erase_range(std::uint64_t first, std::uint64_t last, const PageEdit& edit) {
   ASSERT(first <= last && last <= count_);
   if (first == last) return;
@@ -411,24 +426,32 @@ bool CountedTree::try_insert(Path& path, PageKey key, const Entry& entry, const 
 }
 
 bool CountedTree::try_replace(Path& path, const Entry& entry, const PageEdit& edit) {
+  const std::size_t old_size = path.leaf->view().size();
+  ASSERT_SLOW(path.leaf->view().is_pairs() == entry.is_pair());
+  char* bytes = try_resize(path, entry.size(), edit);
+  if (bytes == nullptr) return false;
+  entry.copy_to(bytes);
+  if (path.leaf->view().size() < old_size) mend(path, edit);
+  return true;
+}
+
+char* CountedTree::try_resize(Path& path, std::size_t length, const PageEdit& edit) {
   PageFrame* leaf = path.leaf;
   const PageView page = leaf->view();
-  ASSERT_SLOW(page.is_pairs() == entry.is_pair());
   const std::size_t old_length = page.length(path.index);
-  const std::ptrdiff_t growth = page_resize_growth(page, old_length, entry.size());
+  const std::ptrdiff_t growth = page_resize_growth(page, old_length, length);
   const std::size_t size = page.size() + static_cast<std::size_t>(growth);
   if (growth > 0 && size > page_bytes_ && page.count() > 1) {
     // A large entry gets a page of its own, others half of this one.
-    const bool is_large = entry.size() > page_bytes_ / 2;
+    const bool is_large = length > page_bytes_ / 2;
     split_leaf(path, is_large ? std::max<std::size_t>(path.index, 1) : middle_of(page), edit);
-    return false;
+    return nullptr;
   }
   frames_.touch(leaf, edit);
   char* bytes = frames_.reserve(leaf, std::max(size, page.size()));
-  page_replace(bytes, path.index, entry);
-  frames_.settle(leaf);
-  if (growth < 0) mend(path, edit);
-  return true;
+  const std::ptrdiff_t place = page_resize(bytes, path.index, length) - bytes;
+  frames_.settle(leaf);  // which may move it
+  return leaf->page.writable() + place;
 }
 
 void CountedTree::erase_at_path(Path& path, const PageEdit& edit) {

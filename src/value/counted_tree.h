@@ -131,6 +131,10 @@ class CountedTree {
   void insert_at(std::uint64_t position, const Entry& entry, const PageEdit& edit);
   /// Requires: position < count(); by position, or key and tail stay the same.
   void replace_at(std::uint64_t position, const Entry& entry, const PageEdit& edit);
+  /// The entry's bytes, to be changed where they lie until the tree is next changed: at least
+  /// `length`, those that it had not are zero.
+  /// Requires: by position; position < count().
+  char* grow_at(std::uint64_t position, std::size_t length, const PageEdit& edit);
   /// Requires: first <= last <= count(), and all inner pages in between are resident, see
   /// missing_for_erase(). Cost: O(log n), and O(1) for each page that goes, whose memory
   /// free_some() gives back if they are many.
@@ -254,6 +258,8 @@ class CountedTree {
   bool try_insert(Path& path, PageKey key, const Entry& entry, const PageEdit& edit);
   /// Replaces at the path, likewise.
   bool try_replace(Path& path, const Entry& entry, const PageEdit& edit);
+  /// Gives the entry at the path another length, likewise: where its bytes are, or null.
+  char* try_resize(Path& path, std::size_t length, const PageEdit& edit);
   PageId take_id();
   void insert_first(PageKey key, const Entry& entry, const PageEdit& edit);
   void insert_as_leaf(Path& path, bool is_after, PageKey key, const Entry& entry,

@@ -133,6 +133,24 @@ void CountedTree::missing_in(std::uint64_t first, std::uint64_t last, std::size_
   // An insertion at the end takes place in the last page.
   first = std::min(first, count_ - 1);
   last = std::min(std::max(last, first + 1), count_);
+  if (last - first == 1 && root_frame_ != nullptr) {
+    // By the way that descend() goes, which looks at fewer links.
+    const PageFrame* frame = root_frame_;
+    std::uint64_t count = count_;
+    while (frame->is_inner()) {
+      const auto* inner = static_cast<const InnerFrame*>(frame);
+      const Below below = link_at(inner->view(), first, count);
+      frame = inner->children[below.index];
+      if (frame == nullptr) {
+        const MissingPage page{inner->view().link(below.index).id, inner->id};
+        if (std::ranges::find(*missing, page) == missing->end()) missing->push_back(page);
+        return;
+      }
+      first = below.position;
+      count = below.count;
+    }
+    return;
+  }
   find_missing(root_frame_, {root_id_, 0}, levels_ - 1U, count_, first, last, false,
                missing->size() + count_max, missing);
 }

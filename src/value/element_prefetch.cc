@@ -58,7 +58,8 @@ bool ElementPrefetch::step() {
         prefetch(object_->trees_->tree.get(), sizeof(CountedTree));
       }
       next_ = Next::kTree;
-      return has_member_ && object_->layout() != Layout::kSequence;
+      return has_member_ && object_->layout() != Layout::kSequence &&
+             object_->layout() != Layout::kChunks;
     case Next::kTree:
       return begin_way(Next::kWay,
                        object_->layout() == Layout::kScores ? *object_->sorted_set().trees()[1]

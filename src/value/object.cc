@@ -9,6 +9,8 @@
 namespace diskdb::value {
 namespace {
 
+constexpr std::size_t kExtentBytes = 10;  // of a string, in its root
+
 constexpr PageShape small_shape(Layout layout) {
   switch (layout) {
     case Layout::kPairs:
@@ -23,6 +25,7 @@ constexpr PageShape small_shape(Layout layout) {
 constexpr PageShape tree_shape(Layout layout) {
   switch (layout) {
     case Layout::kSequence:
+    case Layout::kChunks:
       return {};
     case Layout::kPairs:
       return {.key_bytes = 8, .is_pairs = true};
@@ -30,6 +33,10 @@ constexpr PageShape tree_shape(Layout layout) {
       return {.key_bytes = 8};
   }
 }
+
+/// What a string's page aims at: a chunk, its length, the headers of the page and of its block.
+constexpr std::size_t string_page_bytes(std::uint32_t chunk_bytes) { return chunk_bytes + 34; }
+static_assert(string_page_bytes(kChunkBytes) == 4096);
 
 /// The block that `page` lies in, with room for `size` bytes, unshared.
 void make_room(SharedBytes* page, std::size_t size) {
@@ -54,17 +61,31 @@ void append_object_root(const ObjectRoot& root, std::string* out) {
   out->push_back(static_cast<char>(tree.size()));
   out->append(tree);
   if (root.index) append_tree_root(*root.index, out);
+  if (!root.string) return;
+  char extent[kExtentBytes];
+  std::memcpy(extent, &root.string->bytes, 8);
+  std::memcpy(extent + 8, &root.string->chunk_bytes, 2);
+  out->append(extent, sizeof extent);
 }
 
-Result<ObjectRoot> decode_object_root(ObjectId id, Bytes encoded) {
+Result<ObjectRoot> decode_object_root(Layout layout, ObjectId id, Bytes encoded) {
   if (encoded.empty()) return corrupt("no root");
   const auto size = static_cast<unsigned char>(encoded[0]);
   encoded.remove_prefix(1);
   if (size > encoded.size()) return corrupt("a root too short");
-  ObjectRoot root{.id = id, .tree = {}, .index = {}};
+  ObjectRoot root{.id = id, .tree = {}, .index = {}, .string = {}};
   TRY_LET(root.tree, decode_tree_root(encoded.substr(0, size)));
   encoded.remove_prefix(size);
-  if (!encoded.empty()) {
+  if (layout == Layout::kChunks) {
+    if (encoded.size() != kExtentBytes) return corrupt("a string without its size");
+    StringExtent& extent = root.string.emplace(StringExtent{.bytes = 0, .chunk_bytes = 0});
+    std::memcpy(&extent.bytes, encoded.data(), 8);
+    std::memcpy(&extent.chunk_bytes, encoded.data() + 8, 2);
+    if (extent.chunk_bytes == 0 || extent.chunk_bytes > kChunkBytes ||
+        extent.bytes > kPageNumberMax || extent.chunk_count() != root.tree.count) {
+      return corrupt("a string whose size is at odds with its chunks");
+    }
+  } else if (!encoded.empty()) {
     TRY_LET(root.index, decode_tree_root(encoded));
   }
   return root;
@@ -73,6 +94,7 @@ Result<ObjectRoot> decode_object_root(ObjectId id, Bytes encoded) {
 // ---- Object
 
 Object* Object::create(Layout layout) {
+  ASSERT(layout != Layout::kChunks);
   auto* object = new Object(layout);
   object->page_ = PageFrames::new_page(kPageHeaderBytes);
   page_begin(object->page_.writable(), small_shape(layout));
@@ -80,7 +102,20 @@ Object* Object::create(Layout layout) {
   return object;
 }
 
+Object* Object::create_string(ObjectId id, std::uint32_t chunk_bytes) {
+  ASSERT(id.number != 0);
+  ASSERT(chunk_bytes > 0 && chunk_bytes <= kChunkBytes);
+  auto* object = new Object(Layout::kChunks);
+  object->trees_ = std::make_unique<Trees>();
+  object->trees_->id = id;
+  object->trees_->tree =
+      std::make_unique<CountedTree>(tree_shape(Layout::kChunks), string_page_bytes(chunk_bytes));
+  object->trees_->extent.chunk_bytes = chunk_bytes;
+  return object;
+}
+
 Result<Object*> Object::create_small(Layout layout, std::uint8_t traits, Bytes page) {
+  if (layout == Layout::kChunks) return corrupt("a string as one page");
   TRY(verify_page(page));
   const PageView view(page);
   const PageShape shape = small_shape(layout);
@@ -101,7 +136,8 @@ Result<Object*> Object::create_large(Layout layout, std::uint8_t traits, const O
   constexpr PageShape kIndexShape{.key_bytes = 8, .is_pairs = true};
   const bool is_sorted_set = layout == Layout::kScores;
   if (root.id.number == 0 || root.tree.count == 0 || root.tree.leaf_shape != tree_shape(layout) ||
-      root.index.has_value() != is_sorted_set) {
+      root.index.has_value() != is_sorted_set ||
+      root.string.has_value() != (layout == Layout::kChunks)) {
     return corrupt("a root of another kind");
   }
   if (is_sorted_set &&
@@ -116,6 +152,10 @@ Result<Object*> Object::create_large(Layout layout, std::uint8_t traits, const O
   object->trees_->id = root.id;
   if (is_sorted_set) {
     object->trees_->scores = std::make_unique<SortedSet>(root.tree, *root.index);
+  } else if (root.string) {
+    object->trees_->tree =
+        std::make_unique<CountedTree>(root.tree, string_page_bytes(root.string->chunk_bytes));
+    object->trees_->extent = *root.string;
   } else {
     object->trees_->tree = std::make_unique<CountedTree>(root.tree);
   }
@@ -129,8 +169,9 @@ void Object::drop() {
 std::uint64_t Object::count() const { return is_small() ? page().count() : tree().count(); }
 
 ObjectRoot Object::root() const {
-  ObjectRoot root{.id = id(), .tree = tree().root(), .index = {}};
+  ObjectRoot root{.id = id(), .tree = tree().root(), .index = {}, .string = {}};
   if (layout_ == Layout::kScores) root.index = trees_->scores->trees()[1]->root();
+  if (layout_ == Layout::kChunks) root.string = trees_->extent;
   return root;
 }
 
@@ -243,6 +284,7 @@ void Object::verify_invariants() const {
     return;
   }
   ASSERT(id().number != 0 && !page_);
+  if (layout_ == Layout::kChunks) ASSERT(tree().count() == trees_->extent.chunk_count());
   for (std::size_t i = 0; i < tree_count(); ++i) tree_number(i).verify_invariants();
 }
 
@@ -388,6 +430,8 @@ void ObjectHandle::become_large() {
         object_->sorted_set().put(member_hash(entry), entry,
                                   score_of_key(page.key(walk.index()).high), edit());
         break;
+      case Layout::kChunks:
+        ASSERT(false);  // large from the start
     }
   }
 }

@@ -1,13 +1,14 @@
 // value/object.h — the value of a key that has several elements: a list, a set, a hash, a sorted
-// set.
+// set; and that of a long string, whose elements are chunks of it (value/long_string.h).
 //
 // Small, it is one packed page, in Redis's order; large, a counted tree of pages, or two for a
-// sorted set. It becomes large by itself when it outgrows a page, and never small again. What its
-// elements mean, and what Redis calls its encoding, is the business of types/; here they are bytes
-// with a place and, but in a sequence, a name by which they are found.
+// sorted set. It becomes large by itself when it outgrows a page, and never small again; a string's
+// is large from the start. What its elements mean, and what Redis calls its encoding, is the
+// business of types/; here they are bytes with a place and, but in a sequence, a name by which they
+// are found.
 //
 // An Object owns its pages and knows what they cost; it is read and changed through one of the
-// three handles below, which borrow it and know where cold pages come from (ObjectUse): so whoever
+// handles below, which borrow it and know where cold pages come from (ObjectUse): so whoever
 // uses them sees a value that is all in memory. A handle lives for one command at most.
 //
 // Objects are counted, because a checkpoint may still need the pages of one whose key is gone.
@@ -36,6 +37,7 @@ enum class Layout : std::uint8_t {
   kMembers,   ///< a set: small, in an order its user decides; large, by hash
   kPairs,     ///< a hash: fields with values, likewise
   kScores,    ///< a sorted set: by score, then by member
+  kChunks,    ///< a long string: by position; never small
 };
 
 /// A small object has at most so many elements, and bytes.
@@ -43,6 +45,9 @@ constexpr std::size_t kSmallCountMax = 512;
 constexpr std::size_t kSmallBytesMax = 4096;
 constexpr std::size_t kSmallSequenceBytesMax = 8192;
 constexpr std::size_t kSmallPairsBytesMax = 8192;
+/// A long string's chunks: with its length (2), its page's header (8) and its block's (24) one
+/// fills 4096 bytes, which is a class of the allocator.
+constexpr std::uint32_t kChunkBytes = 4062;
 
 /// Which object a stored page belongs to: never repeated while the store lives. Small objects have
 /// none.
@@ -83,24 +88,35 @@ struct ObjectUse {
 /// Where a member of a large set or hash stands.
 std::uint64_t member_hash(Bytes member);
 
+/// What a long string is beside its chunks.
+struct StringExtent {
+  std::uint64_t bytes = 0;
+  std::uint32_t chunk_bytes = kChunkBytes;  ///< of each chunk but the last: at most kChunkBytes
+  std::uint64_t chunk_count() const { return (bytes + chunk_bytes - 1) / chunk_bytes; }
+  friend bool operator==(const StringExtent&, const StringExtent&) = default;
+};
+
 /// What a large object is, as its key's record tells it. Layout: docs/format/store.md.
 struct ObjectRoot {
   ObjectId id;
-  TreeRoot tree;                  ///< of a sorted set: by score
-  std::optional<TreeRoot> index;  ///< of a sorted set: by member
+  TreeRoot tree;                            ///< of a sorted set: by score
+  std::optional<TreeRoot> index = {};       ///< of a sorted set: by member
+  std::optional<StringExtent> string = {};  ///< of a string
 };
 
 void append_object_root(const ObjectRoot& root, std::string* out);
 /// `id`: known from elsewhere. Errors: kCorrupt.
-Result<ObjectRoot> decode_object_root(ObjectId id, Bytes encoded);
+Result<ObjectRoot> decode_object_root(Layout layout, ObjectId id, Bytes encoded);
 
 /// Threads: shard-local, but for the count of its holders and its home.
 /// Invariants:
 ///   I1  A small object has a page and no trees; a large one trees, and an id with a number.
 class Object {
  public:
-  /// Small and empty.
+  /// Small and empty. Requires: not kChunks.
   static Object* create(Layout layout);
+  /// A long string without bytes. `id`: has a number.
+  static Object* create_string(ObjectId id, std::uint32_t chunk_bytes = kChunkBytes);
   /// As stored. Errors: kCorrupt, if these are no bytes of such an object.
   static Result<Object*> create_small(Layout layout, std::uint8_t traits, Bytes page);
   static Result<Object*> create_large(Layout layout, std::uint8_t traits, const ObjectRoot& root);
@@ -144,6 +160,11 @@ class Object {
   // ---- The large form. Requires: !is_small().
 
   ObjectRoot root() const;
+  /// Of a string.
+  const StringExtent& extent() const {
+    ASSERT_SLOW(layout_ == Layout::kChunks);
+    return trees_->extent;
+  }
   CountedTree& tree() const { return layout_ == Layout::kScores ? scores_tree() : *trees_->tree; }
   SortedSet& sorted_set() const { return *trees_->scores; }
   CountedTree& tree_of(PageId id) const {
@@ -194,6 +215,7 @@ class Object {
  private:
   friend class ObjectHandle;
   friend class ElementPrefetch;
+  friend class LongString;
   /// Of a large object; small ones are many.
   struct Trees {
     std::unique_ptr<CountedTree> tree;
@@ -202,7 +224,8 @@ class Object {
     std::uint64_t generation = 0;
     std::size_t evict_cursors[2] = {};
     std::shared_ptr<PageTotals> totals;
-    PageTotals accounted;  ///< what totals has of it
+    PageTotals accounted;      ///< what totals has of it
+    StringExtent extent = {};  ///< of a string
   };
 
   explicit Object(Layout layout) : layout_(layout) {}

@@ -7,7 +7,8 @@ them hurt. Expiry times lie far in the future or in the past, so that no key die
 import random
 
 KEYS = [b"k%d" % i for i in range(10)] + [b"", b"key with space", b"bin\x00\xff\r\n", b"{tag}a", b"{tag}b", b"k" * 70]
-LARGE_KEYS = [b"large0", b"large1"]  # the only ones with large offsets, so that GET and LCS stay cheap
+# The only ones with large offsets, so that GET and LCS stay cheap; they cross the size from which DiskDB keeps strings in pages.
+LARGE_KEYS = [b"large0", b"large1"]
 COUNTER_KEYS = [b"n0", b"n1", b"n2"]
 # Only PF* and whole-key commands touch these: on a damaged HyperLogLog Redis's PFADD stops half-way through its
 # elements, and PFDEBUG reads past the end; DiskDB refuses such a PFADD as a whole.
@@ -243,12 +244,15 @@ class Generator:
 
     def index(self):
         """A position in a string, possibly from its end, possibly far outside."""
-        return self.pick(INT_EDGES) if self.chance(0.08) else b"%d" % self.random.randint(-70, 70)
+        if self.chance(0.08):
+            return self.pick(INT_EDGES)
+        most = 70 if self.chance(0.9) else 100_000
+        return b"%d" % self.random.randint(-most, most)
 
     def offset(self, key, most):
         if self.chance(0.05):
             return self.pick(OFFSET_EDGES)
-        return b"%d" % self.random.randrange(most * 200 if key in LARGE_KEYS else most)
+        return b"%d" % self.random.randrange(most * self.pick([1, 200, 2000]) if key in LARGE_KEYS else most)
 
     def database(self):
         return self.pick([b"16", b"-1", b"abc", b"99999999999", b""]) if self.chance(0.04) else b"%d" % self.random.randrange(
