@@ -29,13 +29,14 @@ class ColdPages : public ::testing::Test {
       run({"HSET", "hash", element(i), std::to_string(i)});
       run({"ZADD", "zset", std::to_string(i), element(i)});
     }
+    run({"SET", "string", std::string(500'000, 'x')});
     run({"HEXPIRE", "hash", "1000", "FIELDS", "1", element(5)});
     server.checkpoint();
   }
 
   /// Leaves the roots of all values in memory, and nothing else of them.
   void chill() {
-    for (const std::string key : {"list", "set", "hash", "zset"}) {
+    for (const std::string key : {"list", "set", "hash", "zset", "string"}) {
       while (server.evict(key)) {
       }
       run({"OBJECT", "FREQ", key});
@@ -100,6 +101,19 @@ TEST_F(ColdPages, WhatIsForeseenIsNotReadWithAShardHeld) {
       {"LPOS", "list", element(2500)},
       {"LREM", "list", "0", "none"},
       {"DUMP", "list"},
+      {"GET", "string"},
+      {"GETRANGE", "string", "100000", "200000"},
+      {"SUBSTR", "string", "-10", "-1"},
+      {"MGET", "string", "none"},
+      {"SETRANGE", "string", "4000", std::string(100, 'x')},
+      {"APPEND", "string", ""},
+      {"GETBIT", "string", "800000"},
+      {"SETBIT", "string", "800000", "0"},
+      {"BITCOUNT", "string"},
+      {"BITCOUNT", "string", "400000", "-1"},
+      {"BITOP", "NOT", "other", "string"},
+      {"DIGEST", "string"},
+      {"DUMP", "string"},
   };
   std::vector<std::string> warm;
   for (const Words& command : commands) warm.push_back(run(command));
@@ -119,6 +133,9 @@ TEST_F(ColdPages, WhatIsNotForeseenIsReadInPlace) {
   EXPECT_GT(in_place_count, 0);
   chill();
   EXPECT_EQ(run({"ZRANGE", "zset", "100", "110", "BYSCORE"}), warm);
+  EXPECT_GT(in_place_count, 0);
+  chill();
+  EXPECT_EQ(run({"BITPOS", "string", "1", "300000"}), ":2400001\r\n");
   EXPECT_GT(in_place_count, 0);
 }
 

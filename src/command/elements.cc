@@ -21,6 +21,16 @@ std::optional<std::uint64_t> position_in(Bytes word, std::uint64_t count) {
   return static_cast<std::uint64_t>(std::min(from_start, size));
 }
 
+/// Of a string, the pages of the bytes [first, last).
+void find_missing_bytes(const value::Object& object, std::uint64_t first, std::uint64_t last,
+                        std::size_t count_max, std::vector<value::MissingPage>* missing) {
+  const value::StringExtent& extent = object.extent();
+  last = std::min(last, extent.bytes);
+  if (first >= last) return;
+  object.missing_in(first / extent.chunk_bytes, (last - 1) / extent.chunk_bytes + 1, count_max,
+                    missing);
+}
+
 }  // namespace
 
 Elements::Named Elements::one_named(std::span<const Bytes> words) const {
@@ -46,7 +56,7 @@ void Elements::find_missing(std::span<const Bytes> words, const value::Object& o
     case Kind::kAll:
       return object.missing_in(0, count, count_max, missing);
     case Kind::kEnds:
-      object.missing_in(0, 1, count_max, missing);
+      if (object.layout() != Layout::kChunks) object.missing_in(0, 1, count_max, missing);
       return object.missing_in(count - 1, count, count_max, missing);
     case Kind::kFields: {
       const auto at = std::ranges::find_if(
@@ -56,7 +66,7 @@ void Elements::find_missing(std::span<const Bytes> words, const value::Object& o
     }
       [[fallthrough]];
     case Kind::kNamed:
-      if (object.layout() == Layout::kSequence) return;
+      if (object.layout() == Layout::kSequence || object.layout() == Layout::kChunks) return;
       for (std::size_t i = begin; i < end && missing->size() < full; i += step) {
         object.missing_for_member(words[i], missing);
       }
@@ -75,7 +85,33 @@ void Elements::find_missing(std::span<const Bytes> words, const value::Object& o
         object.missing_in(*position, *position + 1, count_max, missing);
       }
       return;
+    case Kind::kString:
+      if (object.layout() == Layout::kChunks) object.missing_in(0, count, count_max, missing);
+      return;
+    case Kind::kBit:
+      if (object.layout() != Layout::kChunks) return;
+      if (const auto offset = parse_integer(words[begin]); offset && *offset >= 0) {
+        const auto byte = static_cast<std::uint64_t>(*offset) / 8;
+        find_missing_bytes(object, byte, byte + 1, count_max, missing);
+      }
+      return;
+    case Kind::kBytesAt:
+      if (object.layout() != Layout::kChunks) return;
+      if (const auto offset = parse_integer(words[begin]); offset && *offset >= 0) {
+        const auto first = static_cast<std::uint64_t>(*offset);
+        find_missing_bytes(object, first, first + words[begin + 1].size(), count_max, missing);
+      }
+      return;
     case Kind::kBetween: {
+      if (object.layout() == Layout::kChunks) {
+        if (words.size() == begin) return object.missing_in(0, count, count_max, missing);
+        if (words.size() != begin + 2) return;
+        const std::uint64_t size = object.extent().bytes;
+        const auto from = position_in(words[begin], size);
+        const auto until = position_in(words[begin + 1], size);
+        if (from && until) find_missing_bytes(object, *from, *until + 1, count_max, missing);
+        return;
+      }
       const bool is_plain =
           words.size() == begin + 2 ||
           (words.size() == begin + 3 && equals_ignoring_case(words[begin + 2], "WITHSCORES"));

@@ -43,8 +43,14 @@ class Elements {
   /// The one at the position words[index].
   static consteval Elements at(int index) { return {Kind::kAt, index}; }
   /// From the position words[begin] to that in the next word, if no option makes them something
-  /// else.
+  /// else; of strings: bytes, all of them if both words are missing.
   static consteval Elements between(int begin) { return {Kind::kBetween, begin}; }
+  /// All bytes of a string; of anything else none.
+  static consteval Elements of_string() { return {Kind::kString}; }
+  /// Of a string: the bit words[index].
+  static consteval Elements bit(int index) { return {Kind::kBit, index}; }
+  /// Of a string: as many bytes as words[index + 1] has, from that at words[index] on.
+  static consteval Elements bytes_at(int index) { return {Kind::kBytesAt, index}; }
 
   /// One of them that has a name: what to look for before the command runs, and with which score
   /// it will be put there.
@@ -72,6 +78,9 @@ class Elements {
     kScored,
     kAt,
     kBetween,
+    kString,
+    kBit,
+    kBytesAt,
   };
   consteval Elements(Kind kind, int begin = 0, int last = 0, int step = 1)
       : kind_(kind),
