@@ -68,6 +68,7 @@ Outcome config_help(CommandContext& cx, Arguments) {
 Outcome config_resetstat(CommandContext& cx, Arguments) {
   cx.services.statistics.reset();
   cx.services.keyspace.expired_key_count.store(0, std::memory_order_relaxed);
+  cx.services.keyspace.expired_field_count.store(0, std::memory_order_relaxed);
   cx.services.keyspace.hit_count.store(0, std::memory_order_relaxed);
   cx.services.keyspace.miss_count.store(0, std::memory_order_relaxed);
   cx.reply.ok();

@@ -37,7 +37,7 @@ Answer<Prepared> prepare(CommandContext& cx, std::span<const Bytes> fields, std:
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kHash));
   if (record == nullptr) return Prepared{};
   const types::Hash hash(record->object(), cx.keyspace.reading(), passed_by_now(cx));
-  if (!hash.is_dated()) [[likely]]
+  if (!hash.may_have_expired()) [[likely]]
     return Prepared{.exists = true};
   cx.keyspace.log_by_effect();
   std::vector<Bytes> effect{"HDEL", cx.key().bytes};

@@ -25,7 +25,7 @@ std::vector<std::uint64_t> live_places(const Hash& hash) {
 
 /// Nothing if all have expired.
 std::optional<std::uint64_t> random_place(CommandContext& cx, const Hash& hash) {
-  if (!hash.is_dated()) return cx.random.below(hash.count());
+  if (!hash.may_have_expired()) return cx.random.below(hash.count());
   for (int i = 0; i < kTriesMax; ++i) {
     const std::uint64_t place = cx.random.below(hash.count());
     if (hash.at(place)) return place;
@@ -39,11 +39,11 @@ std::optional<std::uint64_t> random_place(CommandContext& cx, const Hash& hash) 
 class Choice {
  public:
   explicit Choice(const Hash& hash) : hash_(hash) {
-    if (hash.is_dated()) places_ = live_places(hash);
+    if (hash.may_have_expired()) places_ = live_places(hash);
   }
-  std::uint64_t count() const { return hash_.is_dated() ? places_.size() : hash_.count(); }
+  std::uint64_t count() const { return hash_.may_have_expired() ? places_.size() : hash_.count(); }
   FieldView field(std::uint64_t nth) const {
-    return *hash_.at(hash_.is_dated() ? places_[nth] : nth);
+    return *hash_.at(hash_.may_have_expired() ? places_[nth] : nth);
   }
 
  private:

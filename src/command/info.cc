@@ -251,6 +251,7 @@ void stats(CommandContext& cx, Lines& lines) {
   lines.add("sync_full", 0);
   lines.add("sync_partial_ok", 0);
   lines.add("sync_partial_err", 0);
+  lines.add("expired_subkeys", keyspace.expired_field_count);
   lines.add("expired_keys", keyspace.expired_key_count);
   lines.add("evicted_keys", keyspace.policy_deletion_count);
   lines.add("evicted_clients", 0);

@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::size_t kIntegerTextMax = 20;  // longer texts are no 64-bit integers
 constexpr std::size_t kAbsentKept = 256;
+// Expired while a shard is held: some hundred microseconds.
+constexpr std::size_t kFieldsPerHold = 64;
 
 /// A number as text, for a word of a command.
 class NumberText {
@@ -232,7 +234,7 @@ value::ObjectRef Access::copy_object(const Key& key, value::Object& object) {
         value::Dictionary(*copy, use).add(c.entry());
         break;
       case value::Layout::kPairs:
-        value::Dictionary(*copy, use).put(c.pair().key, c.pair().value);
+        value::Dictionary(*copy, use).put(c.pair().key, c.pair().value, c.pair().expiry);
         break;
       case value::Layout::kScores:
         value::ScoreSet(*copy, use).put(c.entry(), c.score());
@@ -996,13 +998,65 @@ std::size_t Access::expire_some(Shard& shard, std::uint32_t db, std::size_t* cur
                                 std::size_t buckets_max) {
   if (is_replaying_ || keyspace_.is_expiry_resting.load(std::memory_order_relaxed)) return 0;
   Table& table = *shard.tables[db];
-  expired_.clear();
-  table.find_expired(cursor, buckets_max, now_, &expired_);
-  for (const Record* record : expired_) {
-    const Key expired = key(record->key());
-    expire_now(shard, db, expired, table.find_slot(expired));
+  due_.clear();
+  table.find_due(cursor, buckets_max, now_, &due_);
+  std::size_t count = 0;
+  std::size_t fields_left = kFieldsPerHold;
+  for (const Record* record : due_) {
+    const Key due = key(record->key());
+    if (is_expired(*record)) {
+      expire_now(shard, db, due, table.find_slot(due));
+      ++count;
+    } else if (fields_left == 0) {
+      table.note_due(record);
+    } else {
+      const std::size_t erased = expire_fields(shard, db, due, fields_left);
+      fields_left -= std::min(fields_left, std::max<std::size_t>(erased, 1));
+      count += erased;
+    }
   }
-  return expired_.size();
+  return count;
+}
+
+std::size_t Access::expire_fields(Shard& shard, std::uint32_t db, const Key& key,
+                                  std::size_t count_max) {
+  const std::uint32_t selected = std::exchange(db_, db);
+  noted_ = key.hash;                  // it is not used by that
+  const std::string name(key.bytes);  // which may lie in the record
+  const Key hash_key = make_key(name, keyspace_.hash_seed());
+  std::vector<std::string> fields;
+  {
+    ObjectEdit edit(*this, hash_key, Type::kHash);
+    value::Dictionary hash(edit.object(), edit.use());
+    fields = hash.fields_expiring(now_, count_max);
+    for (const std::string& field : fields) hash.erase(field);
+    hash.renew_field_expiry();
+    if (fields.empty() && edit.object().field_expiry() <= now_) {
+      REACHED("access: a hash has expiries of fields that it has not");
+      edit.object().set_field_expiry(value::kNoFieldExpiry);  // nobody shall look for ever
+    }
+    if (!fields.empty()) {
+      std::vector<Bytes> words{"HDEL", name};
+      words.insert(words.end(), fields.begin(), fields.end());
+      append_encoded(db, words);
+      shard.is_edited = true;
+    }
+  }
+  keyspace_.expired_field_count.fetch_add(fields.size(), std::memory_order_relaxed);
+  db_ = selected;
+  return fields.size();
+}
+
+Status Access::expire_cold_fields(std::uint32_t db, const Key& key, Bytes stored,
+                                  std::size_t count_max) {
+  Shard& shard = held_shard_of(key);
+  Table& table = *shard.tables[db];
+  if (table.cold_count() == 0 || table.find_slot(key) != nullptr) return {};
+  TRY(warm(db, key, stored));
+  const Record* record = table.find(key);
+  if (record == nullptr || is_expired(*record) || !record->has_field_expiry()) return {};
+  expire_fields(shard, db, key, count_max);
+  return {};
 }
 
 // ---- The whole keyspace

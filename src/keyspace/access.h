@@ -263,8 +263,8 @@ class Access {
   void flush(std::optional<std::uint32_t> db);
   /// Exchanges two databases. Requires: all shards held.
   void swap(std::uint32_t a, std::uint32_t b);
-  /// Deletes expired keys of a held shard: at most `buckets_max` buckets from `*cursor` on.
-  /// Returns how many keys it deleted.
+  /// Deletes expired keys of a held shard, and expired fields of its hashes: at most `buckets_max`
+  /// buckets from `*cursor` on, and some fields. Returns how many keys and fields it deleted.
   std::size_t expire_some(Shard& shard, std::uint32_t db, std::size_t* cursor,
                           std::size_t buckets_max);
   /// Deletes a cold key unread, whose stored expiry `when` has come. False: it is not cold.
@@ -272,6 +272,14 @@ class Access {
   /// checkpoint.
   /// `object`: what the entry says.
   bool expire_cold(std::uint32_t db, const Key& key, Millis when, store::PackedObjectId object);
+  /// Deletes up to `count_max` expired fields of a hash in memory, and the hash with the last one;
+  /// returns how many. Knows then what expires next: once all that has expired is gone, the key is
+  /// due later. Requires: its shard is held, the key is there and no edit of it is open.
+  std::size_t expire_fields(Shard& shard, std::uint32_t db, const Key& key, std::size_t count_max);
+  /// Brings in a cold hash, of which the store has `stored`, and deletes some expired fields as
+  /// expire_fields() does. Nothing happens if it is in memory. Requires: its shard is held; what
+  /// was read still counts (keyspace/sighting.h). Errors: kCorrupt.
+  Status expire_cold_fields(std::uint32_t db, const Key& key, Bytes stored, std::size_t count_max);
   /// Drops a clean value from memory; the key is cold then. Of a large object some clean pages, and
   /// at last the rest. False: it is not clean, or somebody waits for it. Nothing is logged.
   /// Requires: its shard is held.
@@ -373,7 +381,7 @@ class Access {
   std::vector<Part> parts_;
   resp::StringOutput effects_;
   std::vector<Bytes> frame_;  ///< scratch for release()
-  std::vector<const Record*> expired_;
+  std::vector<const Record*> due_;
   /// Keys without entry that the store was found not to have, or that were deleted without trace,
   /// since their shards are held.
   struct KnownAbsent {

@@ -268,15 +268,16 @@ Status Checkpointer::write_image(store::Generation generation, const Ordered& ta
 
 void Checkpointer::add_expiries(store::Generation generation, std::uint32_t slot,
                                 const Image& image) {
-  const store::PackedObjectId object = image.object ? packed_id(image.object->id()) : 0;
+  const store::ExpiryValue value{.object = image.object ? packed_id(image.object->id()) : 0,
+                                 .is_of_field = image.is_due_of_field};
   const auto add = [&](Millis when, bool is_there) {
     store::encode_expiry_key(generation, when, slot, image.key, &key_);
-    expiries_.add(key_, is_there, is_there ? object : 0);
+    expiries_.add(key_, is_there, is_there ? value : store::ExpiryValue{});
   };
-  if (image.expiry) add(*image.expiry, true);
+  if (image.due) add(*image.due, true);
   const StoredExpiries& stored = image.stored_expiries;
-  if (stored.ingested && stored.ingested != image.expiry) add(*stored.ingested, false);
-  if (stored.unsettled && stored.unsettled != image.expiry && stored.unsettled != stored.ingested) {
+  if (stored.ingested && stored.ingested != image.due) add(*stored.ingested, false);
+  if (stored.unsettled && stored.unsettled != image.due && stored.unsettled != stored.ingested) {
     add(*stored.unsettled, false);
   }
 }
@@ -296,7 +297,7 @@ Status Checkpointer::write_expiries(const Cut& cut, store::CheckpointFiles& file
       next_range();
     }
     value_.clear();
-    store::append_expiry_value(entry.object, &value_);
+    store::append_expiry_value(entry.value(), &value_);
     TRY(entry.is_there ? files.put(entry.key(), value_) : files.erase(entry.key()));
   }
   for (; dropped != cut.dropped.end(); ++dropped) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/reached.h"
+#include "keyspace/place.h"
 #include "store/format.h"
 
 namespace diskdb::keyspace {
@@ -10,6 +11,8 @@ namespace {
 
 // Read at once, and deleted before time is asked for: some hundred microseconds.
 constexpr std::size_t kKeysPerBatch = 128;
+// Of a hash that has just come in; it may have few due, and is then done with.
+constexpr std::size_t kFieldsAtOnce = 16;
 
 }  // namespace
 
@@ -49,7 +52,9 @@ Result<bool> ColdExpiry::work_off(std::uint32_t db, Micros until) {
     std::string begin = cursor.next;
     TRY(read_batch(cursor, now));
     if (batch_.empty()) return true;
-    if (!erase_batch(db, cursor.sighting, now)) {
+    TRY(read_hashes(cursor.sighting));
+    TRY_LET(const bool is_whole, erase_batch(db, cursor.sighting, now));
+    if (!is_whole) {
       // The next step reads the batch again; those of it that are deleted have tombstones by then.
       cursor.next = std::move(begin);
       cursor.due = {};
@@ -69,15 +74,18 @@ Status ColdExpiry::read_batch(Cursor& cursor, Millis now) {
   Status status;
   TRY(keyspace_.store()->scan(next, range.to, [&](Bytes encoded, Bytes value) {
     const Result<store::ExpiryKey> entry = store::decode_expiry_key(encoded);
-    const Result<store::PackedObjectId> object = store::decode_expiry_value(value);
-    status = entry.ok() ? object.status() : entry.status();
+    const Result<store::ExpiryValue> expiry = store::decode_expiry_value(value);
+    status = entry.ok() ? expiry.status() : entry.status();
     if (!status.ok()) return false;
     if (entry.value().when > now || batch_.size() == kKeysPerBatch) {
       due = entry.value().when;
       return false;
     }
-    batch_.push_back(
-        {std::string(entry.value().key), entry.value().slot, entry.value().when, object.value()});
+    batch_.push_back({std::string(entry.value().key),
+                      entry.value().slot,
+                      entry.value().when,
+                      expiry.value(),
+                      {}});
     next.assign(encoded).push_back('\0');  // the smallest key behind it
     return true;
   }));
@@ -87,10 +95,30 @@ Status ColdExpiry::read_batch(Cursor& cursor, Millis now) {
   return {};
 }
 
+// With no shard held, so some are in memory already.
+Status ColdExpiry::read_hashes(const Sighting& sighting) {
+  std::string stored_key;
+  for (Due& due : batch_) {
+    if (!due.value.is_of_field) continue;
+    const Key key = access_.key(due.key);
+    store::encode_record_key(place_of(sighting.generation, key), key.bytes, &stored_key);
+    TRY(keyspace_.store()->get(stored_key, store::Reach::kDisk, &due.record));
+  }
+  return {};
+}
+
+Status ColdExpiry::expire(std::uint32_t db, const Due& due) {
+  const Key key = access_.key(due.key);
+  if (due.value.is_of_field) return access_.expire_cold_fields(db, key, due.record, kFieldsAtOnce);
+  access_.expire_cold(db, key, due.when, due.value.object);
+  return {};
+}
+
 // False if a shard was busy: its keys are left.
-bool ColdExpiry::erase_batch(std::uint32_t db, const Sighting& sighting, Millis now) {
+Result<bool> ColdExpiry::erase_batch(std::uint32_t db, const Sighting& sighting, Millis now) {
   std::ranges::sort(batch_, {}, &Due::slot);
   bool is_whole = true;
+  Status status;
   for (auto due = batch_.begin(); due != batch_.end();) {
     Shard& shard = keyspace_.shard_of(due->slot);
     const auto others = std::find_if(due, batch_.end(), [&](const Due& other) {
@@ -99,14 +127,15 @@ bool ColdExpiry::erase_batch(std::uint32_t db, const Sighting& sighting, Millis 
     access_.begin(db, now);
     if (access_.spin_hold(shard)) {
       const Table& table = access_.table(shard, db);
-      for (; due != others && sighting.holds(keyspace_, table); ++due) {
-        access_.expire_cold(db, access_.key(due->key), due->when, due->object);
+      for (; due != others && status.ok() && sighting.holds(keyspace_, table); ++due) {
+        status = expire(db, *due);
       }
     } else {
       REACHED("cold expiry: a shard is busy");
       is_whole = false;
     }
     access_.release();
+    TRY(status);
     due = others;
   }
   return is_whole;

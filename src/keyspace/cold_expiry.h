@@ -1,5 +1,6 @@
 // keyspace/cold_expiry.h — deletes keys whose time has come although they are not in memory,
-// without bringing them there.
+// without bringing them there. A hash of which a field has expired is brought in, and loses some of
+// its fields at once; the sweep of the table finds the others.
 //
 // The store has an entry for each key with an expiry, ordered by generation and time, so what is
 // due is found by one seek, and nothing need be looked at before the earliest entry is. Entries are
@@ -46,13 +47,16 @@ class ColdExpiry {
     std::string key;
     std::uint32_t slot;
     Millis when;
-    store::PackedObjectId object;
+    store::ExpiryValue value;
+    std::string record;  ///< of a hash that is to be brought in
   };
 
   bool is_resting() const;
   Result<bool> work_off(std::uint32_t db, Micros until);
   Status read_batch(Cursor& cursor, Millis now);
-  bool erase_batch(std::uint32_t db, const Sighting& sighting, Millis now);
+  Status read_hashes(const Sighting& sighting);
+  Status expire(std::uint32_t db, const Due& due);
+  Result<bool> erase_batch(std::uint32_t db, const Sighting& sighting, Millis now);
 
   Keyspace& keyspace_;
   io::Clock& clock_;

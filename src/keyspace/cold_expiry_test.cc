@@ -290,6 +290,176 @@ TEST(ColdExpiry, TriesAgainAfterTheStoreCouldNotBeRead) {
   EXPECT_EQ(rig.key_count(0), 0U);
 }
 
+// ---- Fields of cold hashes
+
+/// `count` fields, those with an even number expire so long from now, the others never.
+void set_hash(Rig& rig, Bytes name, int count, Millis after) {
+  rig.edit(0, name, [&](Access& access, const Key& key) {
+    ObjectEdit edit(access, key, Type::kHash);
+    value::Dictionary hash(edit.object(), edit.use());
+    for (int i = 0; i < count; ++i) {
+      hash.put("f" + std::to_string(i), "v", i % 2 == 0 ? rig.clock.wall() + after : Millis{});
+    }
+    const Bytes effect[] = {"HSETEX"};
+    edit.commit_as(effect);
+    return true;
+  });
+}
+
+std::size_t field_count(Rig& rig, Bytes name) {
+  return rig.edit(0, name, [](Access& access, const Key& key) -> std::size_t {
+    const Record* record = access.find(key);
+    return record == nullptr ? 0 : record->object().count();
+  });
+}
+
+/// As the sweep of what is in memory does; how many fields went.
+std::size_t sweep(Rig& rig, Bytes name) {
+  return rig.edit(0, name, [&](Access& access, const Key& key) {
+    Shard& shard = rig.keyspace.shard_of(key.slot);
+    std::size_t count = 0;
+    std::size_t cursor = 0;
+    while (cursor != 0 || access.table(shard, 0).is_due(rig.clock.wall())) {
+      count += access.expire_some(shard, 0, &cursor, 100);
+    }
+    return count;
+  });
+}
+
+TEST(ColdExpiry, BringsHashesInWhoseFieldsHaveExpired) {
+  MapStore store;
+  Rig rig(store);
+  set_hash(rig, "small", 10, Millis{50});
+  set_hash(rig, "large", 4000, Millis{50});
+  set_hash(rig, "later", 10, Millis{1000});
+  set_hash(rig, "whole", 1, Millis{50});
+  rig.checkpoint();
+  for (const Bytes name : {"small", "large", "later", "whole"}) {
+    while (rig.evict(0, name)) {
+    }
+  }
+  const std::uint64_t loads = rig.keyspace.load_count.load();
+  rig.expire_all();
+  EXPECT_EQ(rig.keyspace.load_count.load(), loads);
+  const std::size_t frames_before = rig.log.frames().size();
+  rig.clock.advance({50});
+  rig.expire_all();
+  EXPECT_EQ(rig.key_count(0), 3U) << "of one only the key was left";
+  EXPECT_EQ(field_count(rig, "small"), 5U);
+  EXPECT_EQ(field_count(rig, "later"), 10U);
+  EXPECT_LT(field_count(rig, "large"), 4000U);
+  EXPECT_GT(sweep(rig, "large"), 1900U);
+  EXPECT_EQ(field_count(rig, "large"), 2000U);
+  EXPECT_EQ(rig.keyspace.expired_field_count.load(), 2006U);
+  std::string logged;
+  for (std::size_t i = frames_before; i < rig.log.frames().size(); ++i) {
+    logged += rig.log.frames()[i].bytes;
+  }
+  EXPECT_NE(logged.find("HDEL\r\n$5\r\nwhole\r\n$2\r\nf0\r\n"), std::string::npos);
+
+  // One entry is left, of the hash that is due later.
+  rig.checkpoint();
+  std::size_t entry_count = 0;
+  ASSERT_TRUE(store.scan("\x02", "\x03", [&](Bytes, Bytes) { return ++entry_count != 0; }).ok());
+  EXPECT_EQ(entry_count, 1U);
+  while (rig.evict(0, "later")) {
+  }
+  rig.clock.advance({1000});
+  rig.expire_all();
+  EXPECT_EQ(field_count(rig, "later"), 5U);
+}
+
+// The one entry that a key has is of what comes first.
+TEST(ColdExpiry, AHashMayExpireBeforeItsFieldsOrAfter) {
+  MapStore store;
+  Rig rig(store);
+  for (const Bytes name : {"before", "after"}) {
+    set_hash(rig, name, 10, Millis{50});
+    rig.edit(0, name, [&](Access& access, const Key& key) {
+      access.set_expiry(key, rig.clock.wall() + Millis{name == "before" ? 20 : 80});
+      return true;
+    });
+  }
+  rig.checkpoint();
+  ASSERT_TRUE(rig.evict(0, "before") && rig.evict(0, "after"));
+  rig.clock.advance({20});
+  rig.expire_all();
+  EXPECT_EQ(rig.key_count(0), 1U);
+  EXPECT_EQ(rig.keyspace.expired_field_count.load(), 0U);
+  rig.clock.advance({30});
+  rig.expire_all();
+  EXPECT_EQ(rig.keyspace.expired_field_count.load(), 5U);
+  EXPECT_EQ(field_count(rig, "after"), 5U);
+  rig.checkpoint();
+  ASSERT_TRUE(rig.evict(0, "after"));
+  rig.clock.advance({30});
+  rig.expire_all();
+  EXPECT_EQ(rig.key_count(0), 0U);
+  EXPECT_EQ(rig.keyspace.expired_key_count.load(), 2U);
+}
+
+// Both had passed before anybody looked.
+TEST(ColdExpiry, AHashWhoseFieldAndKeyHaveExpiredGoes) {
+  MapStore store;
+  Rig rig(store);
+  set_hash(rig, "h", 10, Millis{50});
+  rig.edit(0, "h", [&](Access& access, const Key& key) {
+    access.set_expiry(key, rig.clock.wall() + Millis{80});
+    return true;
+  });
+  rig.checkpoint();
+  ASSERT_TRUE(rig.evict(0, "h"));
+  rig.clock.advance({100});
+  rig.expire_all();
+  sweep(rig, "h");
+  EXPECT_EQ(rig.key_count(0), 0U);
+  EXPECT_EQ(rig.keyspace.expired_field_count.load(), 0U);
+}
+
+// The bound was of a field that is gone: the hash is visited once, and known better then.
+TEST(ColdExpiry, RenewsABoundThatWasTooLow) {
+  MapStore store;
+  Rig rig(store);
+  set_hash(rig, "h", 10, Millis{50});
+  rig.edit(0, "h", [&](Access& access, const Key& key) {
+    ObjectEdit edit(access, key, Type::kHash);
+    value::Dictionary hash(edit.object(), edit.use());
+    for (int i = 0; i < 10; i += 2) {
+      hash.put("f" + std::to_string(i), "w", rig.clock.wall() + Millis{500});
+    }
+    const Bytes effect[] = {"HSETEX"};
+    edit.commit_as(effect);
+    return true;
+  });
+  rig.checkpoint();
+  ASSERT_TRUE(rig.evict(0, "h"));
+  rig.clock.advance({50});
+  const std::size_t frames_before = rig.log.frames().size();
+  rig.expire_all();
+  EXPECT_EQ(rig.log.frames().size(), frames_before);
+  EXPECT_EQ(field_count(rig, "h"), 10U);
+  EXPECT_FALSE(rig.evict(0, "h")) << "the store has its old entry";
+  rig.checkpoint();
+  ASSERT_TRUE(rig.evict(0, "h"));
+  rig.clock.advance({450});
+  rig.expire_all();
+  EXPECT_EQ(field_count(rig, "h"), 5U);
+}
+
+TEST(ColdExpiry, RefusesAHashWithoutItsBound) {
+  MapStore store;
+  Rig rig(store);
+  const Key key = make_key("h", 3);
+  for (const Bytes value : {Bytes("\x08", 1), Bytes("\x08\x01\x02\x03", 4), Bytes("\x04", 1)}) {
+    store::StoredRecord stored{.type = 4, .encoding = 2, .expiry = {}, .value = value};
+    std::string bytes;
+    store::append_record(stored, &bytes);
+    const Result<Record*> record = record_of(key, bytes, 1);
+    ASSERT_FALSE(record.ok());
+    EXPECT_EQ(record.error().code, Code::kCorrupt);
+  }
+}
+
 // Every key is there until its time, and never after a step that came later.
 TEST(ColdExpiry, AgreesWithAModel) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {

@@ -8,7 +8,6 @@
 #include "keyspace/image.h"
 #include "keyspace/string_text.h"
 #include "store/format.h"
-#include "value/dated_value.h"
 #include "value/object.h"
 
 namespace diskdb::keyspace {
@@ -53,14 +52,6 @@ void mix_pair(Digest& all, Bytes name, Bytes value, bool has_expiry = false) {
   add(all, bytes_of(digest));
 }
 
-void mix_field(Digest& digest, const value::Object& hash, const value::PairView& field) {
-  if ((hash.traits() & value::kFieldExpiryTrait) == 0) {
-    return mix_pair(digest, field.key, field.value);
-  }
-  const value::DatedValue dated = value::split_dated(field.value);
-  mix_pair(digest, field.key, dated.value, dated.expiry.count != 0);
-}
-
 void mix_elements(const Access& access, Digest& digest, value::Object& object) {
   const value::ObjectHandle elements(object, access.reading());
   for (value::ElementCursor c = elements.at(0); !c.is_at_end(); c.next()) {
@@ -72,7 +63,7 @@ void mix_elements(const Access& access, Digest& digest, value::Object& object) {
         add(digest, c.entry());
         break;
       case value::Layout::kPairs:
-        mix_field(digest, object, c.pair());
+        mix_pair(digest, c.pair().key, c.pair().value, c.pair().expiry.count != 0);
         break;
       case value::Layout::kScores:
         mix_pair(digest, c.entry(), format_double(c.score()));

@@ -22,17 +22,20 @@ class ExpiryEntries {
   struct Entry {
     const char* data;
     std::uint32_t size;
-    bool is_there;                 ///< to write, or to delete
+    bool is_there;  ///< to write, or to delete
+    bool is_of_field;
     store::PackedObjectId object;  ///< that the key holds
 
     Bytes key() const { return {data, size}; }
+    store::ExpiryValue value() const { return {.object = object, .is_of_field = is_of_field}; }
   };
 
   /// Copies `key`, which is encoded (store/format.h).
-  void add(Bytes key, bool is_there, store::PackedObjectId object = 0) {
+  void add(Bytes key, bool is_there, const store::ExpiryValue& value = {}) {
     char* data = static_cast<char*>(arena_.allocate(key.size(), 1));
     std::memcpy(data, key.data(), key.size());
-    entries_.push_back({data, static_cast<std::uint32_t>(key.size()), is_there, object});
+    entries_.push_back(
+        {data, static_cast<std::uint32_t>(key.size()), is_there, value.is_of_field, value.object});
     bytes_ += key.size() + sizeof(Entry);
   }
 

@@ -1,5 +1,7 @@
 #include "keyspace/image.h"
 
+#include <cstring>
+
 namespace diskdb::keyspace {
 namespace {
 
@@ -29,7 +31,18 @@ Result<Record*> object_record_of(const Key& key, const store::StoredRecord& stor
     return {Code::kCorrupt, "the store holds an object of an unknown type"};
   }
   const auto traits = static_cast<std::uint8_t>(stored.value[0]);
-  const Bytes body = stored.value.substr(1);
+  if ((traits & value::kRetiredTrait) != 0) {
+    return {Code::kCorrupt, "the store holds an object of a format that is no longer read"};
+  }
+  Bytes body = stored.value.substr(1);
+  Millis field_expiry = value::kNoFieldExpiry;
+  if (*layout == value::Layout::kPairs && (traits & value::kFieldExpiryTrait) != 0) {
+    if (body.size() < sizeof field_expiry.count) {
+      return {Code::kCorrupt, "the store holds a hash without its earliest expiry"};
+    }
+    std::memcpy(&field_expiry.count, body.data(), sizeof field_expiry.count);
+    body.remove_prefix(sizeof field_expiry.count);
+  }
   const auto make = [&]() -> Result<value::Object*> {
     if (stored.encoding == kStoredPage) {
       return value::Object::create_small(*layout, traits, body);
@@ -39,12 +52,18 @@ Result<Record*> object_record_of(const Key& key, const store::StoredRecord& stor
     return value::Object::create_large(*layout, traits, root);
   };
   TRY_LET(value::Object * object, make());
+  object->set_field_expiry(field_expiry);
   return Record::create_object(key, static_cast<Type>(stored.type), value::ObjectRef(object));
 }
 
 void set_object(value::Object& object, store::StoredRecord* stored, Image* image,
                 std::string* scratch) {
   scratch->push_back(static_cast<char>(object.traits()));
+  if (object.layout() == value::Layout::kPairs &&
+      (object.traits() & value::kFieldExpiryTrait) != 0) {
+    const std::int64_t earliest = object.field_expiry().count;
+    scratch->append(reinterpret_cast<const char*>(&earliest), sizeof earliest);
+  }
   if (object.is_small()) {
     stored->encoding = kStoredPage;
     image->large = object.page_block();
@@ -64,13 +83,15 @@ Image image_of(const Record& record, bool is_gone) {
   image.is_gone = is_gone;
   image.stored_expiries = record.stored_expiries();
   if (is_gone) return image;
-  if (record.has_expiry()) image.expiry = record.expiry();
+  image.due = record.due();
+  image.is_due_of_field = image.due && !(record.has_expiry() && record.expiry() == *image.due);
   store::StoredRecord stored{.type = static_cast<std::uint8_t>(record.type()),
                              .encoding = kStoredBytes,
                              .is_raw = record.is_raw(),
-                             .expiry = image.expiry,
+                             .expiry = {},
                              .integer = 0,
                              .value = {}};
+  if (record.has_expiry()) stored.expiry = record.expiry();
   switch (record.encoding()) {
     case Encoding::kInteger:
       stored.encoding = kStoredInteger;

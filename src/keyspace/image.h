@@ -18,9 +18,10 @@ namespace diskdb::keyspace {
 struct Image {
   std::string key;
   bool is_gone = false;
-  std::string record;  ///< encoded (store/format.h), but for `large`
-  SharedBytes large;   ///< the value, where it is large: it follows `record`
-  std::optional<Millis> expiry;
+  std::string record;              ///< encoded (store/format.h), but for `large`
+  SharedBytes large;               ///< the value, where it is large: it follows `record`
+  std::optional<Millis> due;       ///< of the key's expiry entry
+  bool is_due_of_field = false;    ///< then a field expires, and not the key
   StoredExpiries stored_expiries;  ///< entries to delete
   value::ObjectRef object;         ///< large: its pages are to be taken, too
 

@@ -161,6 +161,7 @@ class Keyspace {
   std::function<void(const Status&)> on_unreadable;
 
   std::atomic<std::uint64_t> expired_key_count{0};
+  std::atomic<std::uint64_t> expired_field_count{0};
   std::atomic<std::uint64_t> load_count{0};             ///< keys that came from the store
   std::atomic<std::uint64_t> eviction_count{0};         ///< clean values that left memory
   std::atomic<std::uint64_t> policy_deletion_count{0};  ///< keys that a maxmemory policy deleted

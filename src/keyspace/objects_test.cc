@@ -16,6 +16,7 @@
 #include "io/random.h"
 #include "keyspace/checkpointer.h"
 #include "keyspace/client_test.h"
+#include "keyspace/cold_expiry.h"
 #include "keyspace/fake_store_test.h"
 #include "keyspace/string_text.h"
 
@@ -94,6 +95,7 @@ class Life {
     start();
   }
   ~Life() {
+    cold_expiry_.reset();
     access_.reset();
     checkpointer_.reset();
     if (keyspace_) {
@@ -109,6 +111,9 @@ class Life {
         restart();
       } else if (draw < 3) {
         checkpoint();
+      } else if (draw == 3) {
+        expire();
+        verify();
       } else {
         small_step();
       }
@@ -120,6 +125,7 @@ class Life {
     }
     verify();
     verify_pages();
+    verify_expiry_entries();
     restart();
     verify();
   }
@@ -135,6 +141,7 @@ class Life {
     keyspace_->on_unreadable = [](const Status& status) { FAIL() << status.error().message; };
     checkpointer_ = std::make_unique<Checkpointer>(*keyspace_, clock_);
     access_ = std::make_unique<Access>(*keyspace_);
+    cold_expiry_ = std::make_unique<ColdExpiry>(*keyspace_, clock_);
   }
 
   // Power goes: what the store has counts.
@@ -145,6 +152,7 @@ class Life {
     }
     const auto marker = store_->marker();
     ASSERT_TRUE(marker.ok());
+    cold_expiry_.reset();
     access_.reset();
     checkpointer_.reset();
     while (keyspace_->free_detached()) {
@@ -177,6 +185,7 @@ class Life {
   void small_step() {
     const std::uint64_t draw = random_.below(30);
     if (draw == 0) return evict();
+    if (draw == 9) return expire();
     if (draw == 1) {
       keyspace_->free_detached();
       return;
@@ -235,7 +244,7 @@ class Life {
   }
 
   void begin() {
-    access_->begin(static_cast<std::uint32_t>(random_.below(kDatabases)), Millis{1000});
+    access_->begin(static_cast<std::uint32_t>(random_.below(kDatabases)), clock_.wall());
     access_->hold_all();
     access_->begin_command(words_, {}, Logged::kVerbatim, false);
   }
@@ -331,13 +340,51 @@ class Life {
       ASSERT_EQ(table.add(member), expected->emplace(member, "").second);
     } else {
       const std::string text = random_text();
-      ASSERT_EQ(table.put(member, text), expected->insert_or_assign(member, text).second);
+      Millis expiry{};
+      if (random_.chance_percent(30)) {
+        expiry.count = clock_.wall().count + 1 + static_cast<std::int64_t>(random_.below(300));
+      }
+      const std::string value = text + value_suffix(expiry);
+      ASSERT_EQ(table.put(member, text, expiry), expected->insert_or_assign(member, value).second);
     }
+  }
+
+  static std::string value_suffix(Millis expiry) {
+    return expiry.count == 0 ? std::string() : '@' + std::to_string(expiry.count);
+  }
+  static bool has_expired(const std::string& value, Millis now) {
+    const std::size_t at = value.find('@');
+    return at != std::string::npos && std::stoll(value.substr(at + 1)) <= now.count;
+  }
+  // All that is due, in memory or not, goes.
+  void expire() {
+    const int depth = std::exchange(depth_, 1);
+    clock_.advance(Millis{static_cast<std::int64_t>(random_.below(200))});
+    ASSERT_TRUE(cold_expiry_->step({INT64_MAX}).ok());
+    for (Shard& shard : keyspace_->shards()) {
+      for (std::uint32_t db = 0; db < kDatabases; ++db) {
+        access_->begin(db, clock_.wall());
+        access_->hold(shard);
+        std::size_t cursor = 0;
+        while (cursor != 0 || access_->table(shard, db).is_due(clock_.wall())) {
+          EXPECT_LE(access_->expire_some(shard, db, &cursor, 1 + random_.below(3)), 70U);
+        }
+        access_->release();
+      }
+    }
+    for (auto at = model_.begin(); at != model_.end();) {
+      if (at->second.type == Type::kHash) {
+        std::erase_if(at->second.named,
+                      [&](const auto& field) { return has_expired(field.second, clock_.wall()); });
+      }
+      at = at->second.is_empty() ? model_.erase(at) : std::next(at);
+    }
+    depth_ = depth;
   }
 
   void evict() {
     for (Shard& shard : keyspace_->shards()) {
-      access_->begin(0, Millis{1000});
+      access_->begin(0, clock_.wall());
       access_->hold(shard);
       for (std::uint32_t db = 0; db < kDatabases; ++db) {
         for (std::uint64_t i = 0; i < key_count_; ++i) {
@@ -367,7 +414,8 @@ class Life {
           held.list.emplace_back(c.entry());
           break;
         case Type::kHash:
-          held.named.emplace(c.pair().key, c.pair().value);
+          held.named.emplace(c.pair().key,
+                             std::string(c.pair().value) + value_suffix(c.pair().expiry));
           break;
         case Type::kSortedSet:
           held.named.emplace(c.entry(), std::to_string(c.score()));
@@ -382,6 +430,16 @@ class Life {
                   score);
       }
     }
+    if (record.type() == Type::kHash) {
+      const value::Dictionary hash(object, access_->reading());  // brings its dates in as well
+      const Millis never{INT64_MAX - 1};
+      const std::vector<std::string> dated = hash.fields_expiring({INT64_MAX}, SIZE_MAX);
+      EXPECT_EQ(dated.size(), hash.count_expiring(never));
+      EXPECT_EQ(static_cast<std::ptrdiff_t>(dated.size()),
+                std::ranges::count_if(held.named, [](const auto& field) {
+                  return field.second.find('@') != std::string::npos;
+                }));
+    }
     EXPECT_EQ(object.count(), held.list.size() + held.named.size());
     return held;
   }
@@ -390,7 +448,7 @@ class Life {
     std::int64_t bytes = 0;
     std::int64_t dirty = 0;
     for (std::uint32_t db = 0; db < kDatabases; ++db) {
-      access_->begin(db, Millis{1000});
+      access_->begin(db, clock_.wall());
       access_->hold_all();
       std::size_t count = 0;
       for (const auto& [at, expected] : model_) {
@@ -460,6 +518,33 @@ class Life {
     EXPECT_EQ(found, expected) << "pages in the store";
   }
 
+  // Requires: all is stored, and in memory.
+  void verify_expiry_entries() {
+    std::map<std::string, bool> expected;  ///< is it of a field?
+    for (Shard& shard : keyspace_->shards()) {
+      for (const auto& table : shard.tables) {
+        table->for_each([&](const Record* record) {
+          if (!record->due()) return;
+          std::string key;
+          store::encode_expiry_key(table->generation(), *record->due(),
+                                   access_->key(record->key()).slot, record->key(), &key);
+          expected.emplace(key, !record->has_expiry());
+        });
+      }
+    }
+    std::map<std::string, bool> found;
+    EXPECT_TRUE(store_
+                    ->scan("\x02", "\x03",
+                           [&](Bytes key, Bytes value) {
+                             return found
+                                 .emplace(key,
+                                          store::decode_expiry_value(value).value().is_of_field)
+                                 .second;
+                           })
+                    .ok());
+    EXPECT_EQ(found, expected);
+  }
+
   io::Random random_;
   io::SimDisk disk_;
   FakeStates states_;
@@ -469,6 +554,7 @@ class Life {
   std::unique_ptr<Keyspace> keyspace_;
   std::unique_ptr<Checkpointer> checkpointer_;
   std::unique_ptr<Access> access_;
+  std::unique_ptr<ColdExpiry> cold_expiry_;
   Model model_;
   std::map<log::Offset, Model> cuts_;  ///< what there was at each
   std::vector<Bytes> words_{"CHANGE"};

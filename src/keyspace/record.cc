@@ -196,6 +196,15 @@ Millis Record::expiry() const {
   return {when};
 }
 
+std::optional<Millis> Record::due() const {
+  std::optional<Millis> due;
+  if (has_expiry()) due = expiry();
+  if (!has_field_expiry()) [[likely]]
+    return due;
+  const Millis field = object().field_expiry();
+  return due ? std::min(*due, field) : field;
+}
+
 std::size_t Record::allocated_bytes() const {
   std::size_t bytes = sizeof(Record) + capacity_;
   if (encoding() == Encoding::kShared) bytes += cost_of_word(word_at(value_offset()));

@@ -74,9 +74,9 @@ using IntegerText = char[24];
 /// The text of `value`, in `scratch` if it is an integer.
 Bytes text_of(const StringView& value, IntegerText& scratch);
 
-/// The expiries under which the store may have an entry for a key, since it changed: in the last
-/// ingested checkpoint, and in one whose ingest has not been settled. The next checkpoint deletes
-/// both entries.
+/// The instants (Record::due) under which the store may have an entry for a key, since it changed:
+/// in the last ingested checkpoint, and in one whose ingest has not been settled. The next
+/// checkpoint deletes both entries.
 struct StoredExpiries {
   std::optional<Millis> ingested;
   std::optional<Millis> unsettled;
@@ -125,6 +125,13 @@ class Record {
   bool has_expiry() const { return (flags_ & kHasExpiry) != 0; }
   /// Milliseconds since the epoch. Requires: has_expiry().
   Millis expiry() const;
+  /// A hash of which a field may have an expiry?
+  bool has_field_expiry() const {
+    return encoding() == Encoding::kObject && object().field_expiry() != value::kNoFieldExpiry;
+  }
+  /// Before then neither the key nor a field of it expires. The store has an entry for that
+  /// instant.
+  std::optional<Millis> due() const;
 
   /// Redis's "raw" as opposed to "embstr": the value was edited in place once.
   bool is_raw() const { return (flags_ & kRaw) != 0; }

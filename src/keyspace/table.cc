@@ -124,9 +124,11 @@ void Table::remove_hole(Bucket& first, Slot* hole) {
   }
 }
 
-void Table::note_expiry(const Record* record) {
-  earliest_expiry_ = std::min(earliest_expiry_, record->expiry());
-  sweep_earliest_ = std::min(sweep_earliest_, record->expiry());
+void Table::note_due(const Record* record) {
+  const std::optional<Millis> due = record->due();
+  if (!due) return;
+  earliest_due_ = std::min(earliest_due_, *due);
+  sweep_earliest_ = std::min(sweep_earliest_, *due);
 }
 
 void Table::add(const Key& key, Record* record, Slot marks) {
@@ -141,7 +143,12 @@ void Table::add(const Key& key, Record* record, Slot marks) {
     if (record->has_expiry()) {
       slot |= kExpiryMark;
       ++expiring_count_;
-      note_expiry(record);
+      note_due(record);
+    }
+    if (record->has_field_expiry()) [[unlikely]] {
+      slot |= kDatedMark;
+      ++dated_count_;
+      note_due(record);
     }
   }
   record_bytes_ += bytes;
@@ -158,12 +165,13 @@ Record* Table::take_out(const Key& key, Slot* slot) {
   } else {
     --count_;
     if (record->has_expiry()) --expiring_count_;
+    if (is_dated(*slot)) --dated_count_;
   }
   record_bytes_ -= bytes;
   if (is_dirty(*slot)) dirty_bytes_ -= bytes;
   remove_hole(bucket(bucket_index(key.hash)), slot);
   if (bucket_count_ > 1 && count_ + gone_count_ < bucket_count_ * kLoadMin) join_one();
-  if (expiring_count_ == 0) earliest_expiry_ = {INT64_MAX};
+  if (expiring_count_ + dated_count_ == 0) earliest_due_ = {INT64_MAX};
   return record;
 }
 
@@ -194,8 +202,14 @@ void Table::replace(const Key& key, Slot* slot, Record* record, const Before& be
       fresh |= kExpiryMark;
       ++expiring_count_;
       ++totals.expiring;
-      note_expiry(record);
+      note_due(record);
     }
+  }
+  if (is_dated(*slot)) --dated_count_;
+  if (record->has_field_expiry()) [[unlikely]] {
+    fresh |= kDatedMark;
+    ++dated_count_;
+    note_due(record);
   }
   *slot = fresh;
 }
@@ -220,13 +234,14 @@ void Table::erase(const Key& key, Slot* slot, std::uint32_t epoch) {
     --totals.expiring;
     --expiring_count_;
   }
+  if (is_dated(*slot)) --dated_count_;
   Record* record = Record::with_nothing(record_in(*slot));
   record->set_epoch(epoch);
   const std::size_t bytes = record->allocated_bytes();
   record_bytes_ = record_bytes_ - was.bytes + bytes;
   dirty_bytes_ = dirty_bytes_ - was.bytes + bytes;
   *slot = (*slot & kTagMask) | reinterpret_cast<Slot>(record) | kDirtyMark | kGoneMark;
-  if (expiring_count_ == 0) earliest_expiry_ = {INT64_MAX};
+  if (expiring_count_ + dated_count_ == 0) earliest_due_ = {INT64_MAX};
 }
 
 // ---- Memory and store
@@ -236,8 +251,7 @@ void Table::remember_stored(const Key& key, Slot* slot, std::uint32_t cut_epoch,
   Record* record = record_in(*slot);
   const bool was_dirty = is_dirty(*slot);
   const bool is_awaited = was_dirty && cut_epoch != 0 && record->epoch() <= cut_epoch;
-  const std::optional<Millis> expiry =
-      record->has_expiry() && !is_gone(*slot) ? std::optional(record->expiry()) : std::nullopt;
+  const std::optional<Millis> due = is_gone(*slot) ? std::nullopt : record->due();
   StoredExpiries expiries = record->stored_expiries();
   if (is_awaited) {
     Image image = image_of(*record, is_gone(*slot));
@@ -245,14 +259,14 @@ void Table::remember_stored(const Key& key, Slot* slot, std::uint32_t cut_epoch,
     handed_over_.emplace(scan_order(key), std::move(image));
   }
   if (!is_awaited && record->epoch() <= ingested_epoch) {
-    expiries = {.ingested = expiry, .unsettled = std::nullopt, .unsettled_epoch = 0};
+    expiries = {.ingested = due, .unsettled = std::nullopt, .unsettled_epoch = 0};
   } else {
     // The checkpoint under way has it, or will: what the one before that stored is gone if that
     // one was ingested.
     if (expiries.unsettled_epoch != 0 && expiries.unsettled_epoch <= ingested_epoch) {
       expiries.ingested = expiries.unsettled;
     }
-    expiries.unsettled = expiry;
+    expiries.unsettled = due;
     expiries.unsettled_epoch = std::max(record->epoch(), cut_epoch);
   }
   const Before was = before(*slot);
@@ -394,7 +408,7 @@ void Table::join_one() {
       if (slot == 0) break;
       put(bucket(into), slot);
       // A sweep in progress may have passed `into` already.
-      if ((slot & kExpiryMark) != 0) note_expiry(record_in(slot));
+      if ((slot & (kExpiryMark | kDatedMark)) != 0) note_due(record_in(slot));
       slot = 0;
     }
     Bucket* next = std::exchange(b->overflow, nullptr);
@@ -423,8 +437,8 @@ std::size_t Table::index_bytes() const {
          overflow_count_ * sizeof(Bucket);
 }
 
-void Table::find_expired(std::size_t* cursor, std::size_t buckets_max, Millis now,
-                         std::vector<const Record*>* expired) {
+void Table::find_due(std::size_t* cursor, std::size_t buckets_max, Millis now,
+                     std::vector<const Record*>* due) {
   if (segments_.empty()) {
     *cursor = 0;
     return;
@@ -439,19 +453,20 @@ void Table::find_expired(std::size_t* cursor, std::size_t buckets_max, Millis no
   for (; buckets_max > 0 && *cursor < bucket_count_; --buckets_max, ++*cursor) {
     for (const Bucket* b = &bucket(*cursor); b != nullptr; b = b->overflow) {
       for (const Slot slot : b->slots) {
-        if ((slot & kExpiryMark) == 0) continue;
+        if ((slot & (kExpiryMark | kDatedMark)) == 0) continue;
         const Record* record = record_in(slot);
-        if (record->expiry() <= now) {
-          expired->push_back(record);
+        const Millis when = record->due().value_or(Millis{INT64_MAX});
+        if (when <= now) {
+          due->push_back(record);
         } else {
-          sweep_earliest_ = std::min(sweep_earliest_, record->expiry());
+          sweep_earliest_ = std::min(sweep_earliest_, when);
         }
       }
     }
   }
   if (*cursor >= bucket_count_) {
     *cursor = 0;
-    if (is_whole) earliest_expiry_ = sweep_earliest_;
+    if (is_whole) earliest_due_ = sweep_earliest_;
   } else if (is_whole) {
     sweep_next_ = *cursor;
   }
@@ -479,6 +494,7 @@ void Table::verify_invariants() const {
   std::size_t bytes = 0;
   std::size_t dirty = 0;
   std::size_t expiring = 0;
+  std::size_t dated = 0;
   std::size_t overflows = 0;
   std::int64_t page_bytes = 0;
   for (std::size_t i = 0; i < bucket_count_ && !segments_.empty(); ++i) {
@@ -497,8 +513,10 @@ void Table::verify_invariants() const {
         ASSERT(bucket_index(key.hash) == i);                  // I1
         ASSERT(Table::record_in(*find_slot(key)) == record);  // I1
         const bool is_expiring = record->has_expiry() && !is_gone(slot);
-        ASSERT(((slot & kExpiryMark) != 0) == is_expiring);             // I4
-        if (is_expiring) ASSERT(record->expiry() >= earliest_expiry_);  // I5
+        ASSERT(((slot & kExpiryMark) != 0) == is_expiring);  // I4
+        ASSERT(is_dated(slot) == (record->has_field_expiry() && !is_gone(slot)));
+        if (record->due()) ASSERT(*record->due() >= earliest_due_);  // I5
+        dated += is_dated(slot) ? 1 : 0;
         if (!is_dirty(slot) || is_gone(slot)) ASSERT(record->is_stored());
         expiring += is_expiring ? 1 : 0;
         bytes += record->allocated_bytes();
@@ -516,6 +534,7 @@ void Table::verify_invariants() const {
   ASSERT(dirty == dirty_bytes_);
   ASSERT(page_bytes == pages().bytes);
   ASSERT(expiring == expiring_count_);  // I4
+  ASSERT(dated == dated_count_);
   ASSERT(overflows == overflow_count_);
   std::size_t keys = 0;
   std::size_t expiring_keys = 0;

@@ -53,8 +53,8 @@ std::uint64_t scan_order(const Key& key);
 ///       whose slots carry the dirty mark.
 ///   I4  expiring_count_ live records have an expiry; their slots, and only theirs, carry the
 ///   expiry
-///       mark.
-///   I5  No live record expires before earliest_expiry_.
+///       mark. Likewise dated_count_ ones may have fields with an expiry.
+///   I5  No live record is due before earliest_due_.
 ///   I6  slot_counts_ say how many keys there are by cluster slot, cold ones too: their sums are
 ///       key_count() and expiring_key_count().
 class Table {
@@ -81,6 +81,8 @@ class Table {
   static bool is_dirty(Slot slot) { return (slot & kDirtyMark) != 0; }
   /// Has the live record an expiry? Without touching it.
   static bool is_expiring(Slot slot) { return (slot & kExpiryMark) != 0; }
+  /// May it have fields with an expiry?
+  static bool is_dated(Slot slot) { return (slot & kDatedMark) != 0; }
 
   // ---- Changes. New and changed entries are dirty; what a checkpoint may know of a key before it
   // changes is prepare_change()'s business.
@@ -165,7 +167,10 @@ class Table {
   std::size_t expiring_count_of_slot(std::uint32_t slot) const {
     return slot_counts_[slot & (slot_counts_.size() - 1)].expiring;
   }
-  Millis earliest_expiry() const { return earliest_expiry_; }
+  /// Has something in memory expired, or may it have?
+  bool is_due(Millis now) const {
+    return expiring_count_ + dated_count_ > 0 && earliest_due_ <= now;
+  }
   /// All that this table and its records cost; pages of large objects are page_totals().
   std::size_t allocated_bytes() const;
   /// Of the former, what finds the records: buckets, and the list of them.
@@ -194,6 +199,7 @@ class Table {
                       std::size_t bucket_count) const;
   static constexpr Slot kDirtyMark = 1;
   static constexpr Slot kGoneMark = 2;
+  static constexpr Slot kDatedMark = 4;
   static constexpr std::uint64_t kScanEnd = 1ULL << kScanHashBits;
 
   /// Calls visit(record) for each live record. `visit` must not change the table.
@@ -204,12 +210,14 @@ class Table {
   template <typename Visit>
   bool for_buckets(std::size_t* bucket, std::size_t count, Visit visit) const;
 
-  /// Looks for expired records from bucket `*cursor` on, `buckets_max` at most, advancing `*cursor`
-  /// (0 again at the end). Appends them to `expired`, borrowed; the caller erases them. A sweep
-  /// from 0 to the end without gap renews earliest_expiry(), whatever else happens to the table
-  /// meanwhile.
-  void find_expired(std::size_t* cursor, std::size_t buckets_max, Millis now,
-                    std::vector<const Record*>* expired);
+  /// Looks for records that are due from bucket `*cursor` on, `buckets_max` at most, advancing
+  /// `*cursor` (0 again at the end). Appends them to `due`, borrowed; the caller erases them,
+  /// changes them, or calls note_due(). A sweep from 0 to the end without gap renews what is_due()
+  /// knows, whatever else happens to the table meanwhile.
+  void find_due(std::size_t* cursor, std::size_t buckets_max, Millis now,
+                std::vector<const Record*>* due);
+  /// A live record may be due, and stays so.
+  void note_due(const Record* record);
   /// A random live record. Requires: count() > 0. `random`: uniform 64 bits.
   const Record* random_record(std::uint64_t random) const;
 
@@ -268,7 +276,6 @@ class Table {
   void remove_hole(Bucket& first, Slot* hole);
   void split_one();
   void join_one();
-  void note_expiry(const Record* record);
 
   std::vector<std::unique_ptr<Segment>> segments_;
   std::size_t bucket_count_ = 1;
@@ -281,9 +288,10 @@ class Table {
   std::size_t dirty_bytes_ = 0;
   std::size_t overflow_count_ = 0;
   std::size_t expiring_count_ = 0;
-  Millis earliest_expiry_{INT64_MAX};
+  std::size_t dated_count_ = 0;
+  Millis earliest_due_{INT64_MAX};
   Millis sweep_earliest_{INT64_MAX};  ///< of the buckets before sweep_next_
-  std::size_t sweep_next_ = 0;        ///< where the sweep goes on that will renew earliest_expiry_
+  std::size_t sweep_next_ = 0;        ///< where the sweep goes on that will renew earliest_due_
   std::vector<SlotTotals> slot_counts_;
   std::multimap<std::uint64_t, Image> handed_over_;  ///< by scan order
   std::size_t handed_over_bytes_ = 0;

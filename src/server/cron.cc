@@ -69,11 +69,14 @@ bool Cron::expire(Micros until) {
     return false;
   }
   const std::span<keyspace::Shard> shards = keyspace.shards();
-  const std::uint64_t expired_before = keyspace.expired_key_count.load(std::memory_order_relaxed);
+  const auto expired_count = [&] {
+    return keyspace.expired_key_count.load(std::memory_order_relaxed) +
+           keyspace.expired_field_count.load(std::memory_order_relaxed);
+  };
+  const std::uint64_t expired_before = expired_count();
   bool is_done = true;
   for (std::size_t i = 0; i < shards.size(); ++i) {
-    const bool has_found =
-        keyspace.expired_key_count.load(std::memory_order_relaxed) != expired_before;
+    const bool has_found = expired_count() != expired_before;
     if (!has_found && i >= shards.size() / kStepsPerCircle + 1) break;
     is_done = expire_in(shards[next_shard_], until);
     if (!is_done) break;
@@ -87,10 +90,6 @@ bool Cron::expire(Micros until) {
 // False if time ran out; the cursors know where to go on. Only work that was done counts: looking
 // at a shard without expired keys is a lock and a few comparisons.
 bool Cron::expire_in(keyspace::Shard& shard, Micros until) {
-  const auto has_expired = [&](std::uint32_t db, Millis wall) {
-    const keyspace::Table& table = access_.table(shard, db);
-    return table.expiring_count() > 0 && table.earliest_expiry() <= wall;
-  };
   for (;;) {
     const Millis wall = services_.clock.wall();
     access_.begin(0, wall);
@@ -99,7 +98,7 @@ bool Cron::expire_in(keyspace::Shard& shard, Micros until) {
       return true;
     }
     std::uint32_t db = 0;
-    while (db < cursors_.size() && !has_expired(db, wall)) ++db;
+    while (db < cursors_.size() && !access_.table(shard, db).is_due(wall)) ++db;
     const bool is_clean = db == cursors_.size();
     if (!is_clean) access_.expire_some(shard, db, &cursors_[db], kBucketsPerHold);
     access_.release();

@@ -55,6 +55,51 @@ TEST(Cron, DeletesExpiredKeysOfAllDatabasesAndLogsThem) {
   EXPECT_EQ(server.keyspace().expired_key_count.load(), 800U);
 }
 
+/// A hash with so many fields, all of which expire at once but the first.
+void set_fields(TestServer& server, Bytes key, int count) {
+  TestClient client(server.port);
+  std::vector<std::string> words{"HSETEX", std::string(key), "PX",
+                                 "100",    "FIELDS",         std::to_string(count)};
+  for (int i = 0; i < count; ++i) {
+    words.push_back("f" + std::to_string(i));
+    words.emplace_back("v");
+  }
+  std::string text = '*' + std::to_string(words.size()) + "\r\n";
+  for (const std::string& word : words) {
+    text += '$' + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+  }
+  client.expect(text, ":1\r\n");
+  client.expect(request({"HPERSIST", key, "FIELDS", "1", "f0"}), "*1\r\n:1\r\n");
+}
+
+TEST(Cron, DeletesExpiredFieldsABitAtATime) {
+  TestServer server(TestServer::Engine::kLogged);
+  server.log.acknowledge(UINT64_MAX);
+  set_fields(server, "large", 30'000);
+  set_fields(server, "small", 20);
+  TestClient client(server.port);
+  client.expect(request({"HSETEX", "gone", "PX", "100", "FIELDS", "1", "f", "v"}), ":1\r\n");
+  Cron cron(server.services);
+  cron.step();
+  EXPECT_EQ(server.keyspace().expired_field_count.load(), 0U);
+  server.clock.advance(Millis{101});
+  client.expect(request({"HLEN", "small"}), ":20\r\n");
+  const log::Offset logged = server.log.appended();
+  int steps = 0;
+  // The clock stands still, so a step goes on until all is done.
+  for (; server.keyspace().expired_field_count.load() < 30'019; ++steps) {
+    ASSERT_LT(steps, 30'000);
+    cron.step();
+  }
+  cron.step();
+  EXPECT_EQ(server.keyspace().expired_field_count.load(), 29'999U + 19 + 1);
+  client.expect(request({"HLEN", "large"}), ":1\r\n");
+  client.expect(request({"HGETALL", "small"}), "*2\r\n$2\r\nf0\r\n$1\r\nv\r\n");
+  client.expect(request({"EXISTS", "gone"}), ":0\r\n");
+  EXPECT_EQ(key_count(server, 0), 2U);
+  EXPECT_GT(server.log.appended(), logged + 30'000 * 5);
+}
+
 TEST(Cron, RestsWhenToldSo) {
   TestServer server;
   set_keys(server, "0", 100);

@@ -261,7 +261,7 @@ class RandomCommands {
   Words few_elements() {
     const std::string from = std::to_string(random_.below(60));
     const std::string to = std::to_string(random_.below(300));
-    switch (random_.below(22)) {
+    switch (random_.below(26)) {
       case 0:
         return {"LPOP", element_key(0), std::to_string(1 + random_.below(20))};
       case 1:
@@ -305,10 +305,21 @@ class RandomCommands {
         return {"ZINCRBY", element_key(4), "3", member()};
       case 20:
         return {"ZPOPMIN", element_key(4), std::to_string(1 + random_.below(5))};
+      case 21:
+      case 22:
+        return {"HPEXPIREAT", element_key(3), far_away(), "FIELDS",
+                "3",          member(),       member(),   member()};
+      case 23:
+        return {"HPERSIST", element_key(3), "FIELDS", "2", member(), member()};
+      case 24:
+        return {"HSETEX", element_key(3), "PXAT",  far_away(), "FIELDS",
+                "2",      member(),       value(), member(),   value()};
       default:
         return {one_of({"LLEN", "SCARD", "HLEN", "ZCARD"}), key()};
     }
   }
+  /// An instant of fields, which do not expire here.
+  std::string far_away() { return std::to_string(20'000'000'000'000 + random_.below(1000)); }
   /// Mostly one of the type's own.
   const std::string& element_key(std::size_t kind) {
     if (random_.chance_percent(10)) return key();

@@ -1225,7 +1225,7 @@ class Life {
       store::append_record(record, &expected[stored_key]);
       if (!held.expiry) continue;
       store::encode_expiry_key(generation, {*held.expiry}, key.slot, key.bytes, &stored_key);
-      store::append_expiry_value(0, &expected[stored_key]);
+      store::append_expiry_value({}, &expected[stored_key]);
     }
     EXPECT_TRUE(found == expected) << found.size() << " entries instead of " << expected.size();
     verify_marker(*contents);
@@ -1246,11 +1246,14 @@ class Life {
     ASSERT_NE(record, found.end()) << "key " << key.bytes.substr(0, 30);
     EXPECT_EQ(held_in(keyspace, db, key, record->second), held);
     expected->insert(*record);
-    if (!held.expiry) return;
+    keyspace::Record* made = keyspace::record_of(key, record->second, 1).value();
+    const std::optional<Millis> due = made->due();
+    keyspace::Record::destroy(made);
+    if (!due) return;
     std::string expiry_key;
-    store::encode_expiry_key(keyspace.generation(db), {*held.expiry}, key.slot, key.bytes,
-                             &expiry_key);
-    store::append_expiry_value(store::decode_record(record->second).value().object,
+    store::encode_expiry_key(keyspace.generation(db), *due, key.slot, key.bytes, &expiry_key);
+    store::append_expiry_value({.object = store::decode_record(record->second).value().object,
+                                .is_of_field = !held.expiry || due->count != *held.expiry},
                                &(*expected)[expiry_key]);
   }
   void verify_marker(const Contents& contents) {

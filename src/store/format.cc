@@ -19,6 +19,7 @@ constexpr char kPageKind = 0x03;
 constexpr std::uint8_t kRecordVersion = 1;
 constexpr std::uint8_t kLongStringVersion = 2;  ///< of a record that is a string and an object
 constexpr std::uint8_t kExpiryVersion = 1;
+constexpr char kOfField = 1;
 constexpr std::uint8_t kMarkerVersion = 1;
 
 constexpr std::uint8_t kHasExpiry = 1;
@@ -284,18 +285,22 @@ Result<StoredRecord> decode_record(Bytes encoded) {
   return record;
 }
 
-void append_expiry_value(PackedObjectId object, std::string* out) {
+void append_expiry_value(const ExpiryValue& value, std::string* out) {
   out->push_back(static_cast<char>(kExpiryVersion));
-  append_varint(object, out);
+  append_varint(value.object, out);
+  if (value.is_of_field) out->push_back(kOfField);
 }
 
-Result<PackedObjectId> decode_expiry_value(Bytes encoded) {
+Result<ExpiryValue> decode_expiry_value(Bytes encoded) {
   Reader reader(encoded);
   const std::uint8_t version = reader.byte();
   if (!reader.has_failed() && version != kExpiryVersion) return unknown_version("expiry", version);
   const PackedObjectId object = reader.varint();
-  if (reader.has_failed() || !reader.rest().empty()) return corrupt("expiry has the wrong length");
-  return object;
+  if (reader.has_failed()) return corrupt("expiry has the wrong length");
+  const bool is_of_field = !reader.rest().empty();
+  if (is_of_field && reader.rest() != Bytes(&kOfField, 1))
+    return corrupt("expiry of an unknown kind");
+  return ExpiryValue{.object = object, .is_of_field = is_of_field};
 }
 
 // ---- The marker.

@@ -97,9 +97,14 @@ void append_record(const StoredRecord& record, std::string* out);
 /// Borrows from `encoded`. Errors: kCorrupt, also for a version this reader does not know.
 Result<StoredRecord> decode_record(Bytes encoded);
 
-/// The value of an expiry entry: the id of the object that the key holds, 0 for none.
-void append_expiry_value(PackedObjectId object, std::string* out);
-Result<PackedObjectId> decode_expiry_value(Bytes encoded);
+/// The value of an expiry entry.
+struct ExpiryValue {
+  PackedObjectId object = 0;  ///< that the key holds, 0 for none
+  bool is_of_field = false;   ///< the key stays, a field of the hash expires
+  friend bool operator==(const ExpiryValue&, const ExpiryValue&) = default;
+};
+void append_expiry_value(const ExpiryValue& value, std::string* out);
+Result<ExpiryValue> decode_expiry_value(Bytes encoded);
 
 /// How many keys a cluster slot of a database has.
 struct SlotCount {

@@ -114,8 +114,11 @@ TEST(StoreFormat, WritesTheExamples) {
   EXPECT_FALSE(object_range(3, 94265 - kSlotCount).to > page);
   EXPECT_TRUE(page_range(3).from <= pages.from && pages.to <= page_range(3).to);
   std::string object;
-  append_expiry_value(0, &object);
+  append_expiry_value({}, &object);
   EXPECT_EQ(object, std::string("\x01\0", 2));
+  object.clear();
+  append_expiry_value({.object = 94265, .is_of_field = true}, &object);
+  EXPECT_EQ(object, from_hex("01 b9 e0 05 01"));
   EXPECT_EQ(marker_key(), Bytes("\0", 1));
   EXPECT_EQ(encoded(example_marker()), kMarker);
 }
@@ -284,12 +287,19 @@ TEST(StoreFormat, RecordsReadBack) {
 
 TEST(StoreFormat, ExpiryValuesReadBack) {
   for (const std::uint64_t object : {0ULL, 1ULL, 127ULL, 128ULL, ~0ULL, 1ULL << 63U}) {
-    std::string bytes;
-    append_expiry_value(object, &bytes);
-    EXPECT_EQ(decode_expiry_value(bytes).value(), object);
-    EXPECT_EQ(decode_expiry_value(bytes + '\0').error().code, Code::kCorrupt);
-    bytes.pop_back();
-    EXPECT_EQ(decode_expiry_value(bytes).error().code, Code::kCorrupt);
+    for (const bool is_of_field : {false, true}) {
+      const ExpiryValue value{.object = object, .is_of_field = is_of_field};
+      std::string bytes;
+      append_expiry_value(value, &bytes);
+      EXPECT_EQ(decode_expiry_value(bytes).value(), value);
+      EXPECT_EQ(decode_expiry_value(bytes + '\0').error().code, Code::kCorrupt);
+      bytes.pop_back();
+      if (is_of_field) {
+        EXPECT_EQ(decode_expiry_value(bytes).value().is_of_field, false);
+      } else {
+        EXPECT_EQ(decode_expiry_value(bytes).error().code, Code::kCorrupt);
+      }
+    }
   }
 }
 

@@ -1,9 +1,9 @@
 // types/hash.h — what Redis means by a hash: fields with values, each of which may have an expiry.
 //
-// A field that has expired is there until a write meets it, but absent for whoever asks, except for
-// the count of all fields, which is Redis's HLEN. Whether it has expired is not asked of a clock
-// here: who makes a Hash says which instants have passed (none during replay, as the log says what
-// was erased).
+// A field that has expired is there until it is deleted, by the keyspace's sweep or a write that
+// meets it, but absent for whoever asks, except for the count of all fields, which is Redis's HLEN.
+// Whether it has expired is not asked of a clock here: who makes a Hash says which instants have
+// passed (none during replay, as the log says what was erased).
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,6 @@
 #include "base/units.h"
 #include "types/member_scan.h"
 #include "types/traits.h"
-#include "value/dated_value.h"
 #include "value/object.h"
 
 namespace diskdb::types {
@@ -36,16 +35,18 @@ class Hash {
  public:
   /// `passed`: what expires at this instant or before has expired.
   Hash(value::Object& object, const value::ObjectUse& use, Millis passed)
-      : fields_(object, use), passed_(passed), is_dated_(has_trait(object, Trait::kFieldExpiry)) {}
+      : fields_(object, use), passed_(passed) {}
 
   // ---- Reading.
 
-  /// Those that have expired included, until a write meets them. Cost: O(1).
+  /// Those that have expired included, until they are deleted. Cost: O(1).
   std::uint64_t count() const { return fields_.count(); }
   /// May fields have an expiry?
-  bool is_dated() const { return is_dated_; }
-  /// Cost: O(1) unless is_dated(), else as a walk over all.
-  std::uint64_t live_count() const;
+  bool is_dated() const { return has_trait(fields_.object(), Trait::kFieldExpiry); }
+  /// May fields have expired? If not, all are live.
+  bool may_have_expired() const { return fields_.object().field_expiry() <= passed_; }
+  /// Cost: as Dictionary::count_expiring().
+  std::uint64_t live_count() const { return count() - fields_.count_expiring(passed_); }
 
   std::optional<FieldView> find(Bytes name) const;
   bool contains(Bytes name) const { return find(name).has_value(); }
@@ -58,13 +59,11 @@ class Hash {
   /// Shows `visit` all fields that have not expired.
   template <typename Visit>
   void for_each(Visit visit) const {
+    const bool are_live = !may_have_expired();
     for (value::ElementCursor c = fields_.at(0); !c.is_at_end(); c.next()) {
-      if (!is_dated_) [[likely]] {
-        const value::PairView pair = c.pair();
-        visit(FieldView{.name = pair.key, .value = pair.value});
-      } else if (const auto field = live(c)) {
-        visit(*field);
-      }
+      const value::PairView pair = c.pair();
+      if (!are_live && has_passed(pair.expiry)) continue;
+      visit(FieldView{.name = pair.key, .value = pair.value, .expiry = pair.expiry});
     }
   }
   /// One step of HSCAN: as scan_members(), with fields that have not expired.
@@ -86,15 +85,17 @@ class Hash {
   void set_expiry(Bytes name, Millis expiry);
 
  private:
-  std::optional<FieldView> live(const value::ElementCursor& cursor) const;
-  FieldView view(Bytes name, Bytes stored) const;
+  std::optional<FieldView> live(const value::ElementCursor& cursor) const {
+    return live(cursor.pair());
+  }
+  std::optional<FieldView> live(const value::PairView& pair) const {
+    if (has_passed(pair.expiry)) return std::nullopt;
+    return FieldView{.name = pair.key, .value = pair.value, .expiry = pair.expiry};
+  }
   bool has_passed(Millis expiry) const { return expiry.count != 0 && expiry <= passed_; }
-  void begin_dates();
-  bool store(Bytes name, Bytes value, Millis expiry);
 
   value::Dictionary fields_;
   Millis passed_;
-  bool is_dated_;
 };
 
 }  // namespace diskdb::types

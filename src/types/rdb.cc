@@ -13,7 +13,6 @@
 #include "base/number.h"
 #include "keyspace/string_text.h"
 #include "types/traits.h"
-#include "value/dated_value.h"
 
 namespace diskdb::types {
 namespace {
@@ -518,21 +517,21 @@ std::uint8_t kind_of(Type type) {
   }
 }
 
-/// A hash whose values have an expiry before them.
+/// A hash whose fields may have an expiry.
 void append_dated_hash(const value::ObjectHandle& fields, std::string* out) {
   std::int64_t earliest = 0;
   for (value::ElementCursor c = fields.at(0); !c.is_at_end(); c.next()) {
-    const std::int64_t expiry = value::split_dated(c.pair().value).expiry.count;
+    const std::int64_t expiry = c.pair().expiry.count;
     if (expiry != 0 && (earliest == 0 || expiry < earliest)) earliest = expiry;
   }
   append_little_endian(static_cast<std::uint64_t>(earliest), 8, out);
   append_length(fields.count(), out);
   for (value::ElementCursor c = fields.at(0); !c.is_at_end(); c.next()) {
-    const auto dated = value::split_dated(c.pair().value);
-    const std::int64_t expiry = dated.expiry.count;
+    const value::PairView field = c.pair();
+    const std::int64_t expiry = field.expiry.count;
     append_length(expiry == 0 ? 0 : static_cast<std::uint64_t>(expiry - earliest + 1), out);
-    append_string(c.pair().key, out);
-    append_string(dated.value, out);
+    append_string(field.key, out);
+    append_string(field.value, out);
   }
 }
 

@@ -9,7 +9,6 @@
 
 #include <cstdint>
 
-#include "value/dated_value.h"
 #include "value/object.h"
 
 namespace diskdb::types {
@@ -19,7 +18,7 @@ enum class Trait : std::uint8_t {
   kShowsLarge = 1U << 0U,
   /// Of a set: all members spell integers, and a small one keeps them sorted ("intset").
   kIntegers = 1U << 1U,
-  /// Of a hash: each value has an expiry before it (value/dated_value.h).
+  /// Of a hash: a field has, or had, an expiry. Set by value::Dictionary.
   kFieldExpiry = value::kFieldExpiryTrait,
 };
 

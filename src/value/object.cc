@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/reached.h"
+
 namespace diskdb::value {
 namespace {
 
@@ -37,6 +39,15 @@ constexpr PageShape tree_shape(Layout layout) {
 /// What a string's page aims at: a chunk, its length, the headers of the page and of its block.
 constexpr std::size_t string_page_bytes(std::uint32_t chunk_bytes) { return chunk_bytes + 34; }
 static_assert(string_page_bytes(kChunkBytes) == 4096);
+
+// A hash's expiries: (expiry, hash of the field), and an ordinal for those that are equal.
+constexpr PageShape kDatesShape{.key_bytes = 16};
+constexpr PageIds kDatesIds{.first = kDatesFirstId, .step = 1};
+constexpr PageKey kBehindAllDates{UINT64_MAX, UINT64_MAX};
+
+PageKey date_key(Millis expiry, std::uint64_t field_hash) {
+  return {static_cast<std::uint64_t>(expiry.count), field_hash};
+}
 
 /// The block that `page` lies in, with room for `size` bytes, unshared.
 void make_room(SharedBytes* page, std::size_t size) {
@@ -135,10 +146,16 @@ Result<Object*> Object::create_small(Layout layout, std::uint8_t traits, Bytes p
 Result<Object*> Object::create_large(Layout layout, std::uint8_t traits, const ObjectRoot& root) {
   constexpr PageShape kIndexShape{.key_bytes = 8, .is_pairs = true};
   const bool is_sorted_set = layout == Layout::kScores;
+  const bool has_dates = layout == Layout::kPairs && root.index.has_value();
   if (root.id.number == 0 || root.tree.count == 0 || root.tree.leaf_shape != tree_shape(layout) ||
-      root.index.has_value() != is_sorted_set ||
+      root.index.has_value() != (is_sorted_set || has_dates) ||
       root.string.has_value() != (layout == Layout::kChunks)) {
     return corrupt("a root of another kind");
+  }
+  if (has_dates && (root.index->leaf_shape != kDatesShape || root.index->count == 0 ||
+                    root.index->count > root.tree.count + 1 ||
+                    root.index->next_id <= kDatesFirstId || root.tree.next_id > kDatesFirstId)) {
+    return corrupt("a hash whose trees do not fit");
   }
   if (is_sorted_set &&
       (root.index->leaf_shape != kIndexShape || root.index->count != root.tree.count ||
@@ -159,6 +176,9 @@ Result<Object*> Object::create_large(Layout layout, std::uint8_t traits, const O
   } else {
     object->trees_->tree = std::make_unique<CountedTree>(root.tree);
   }
+  if (has_dates) {
+    object->trees_->dates = std::make_unique<CountedTree>(*root.index, kTreePageBytes, kDatesIds);
+  }
   return object;
 }
 
@@ -172,13 +192,15 @@ ObjectRoot Object::root() const {
   ObjectRoot root{.id = id(), .tree = tree().root(), .index = {}, .string = {}};
   if (layout_ == Layout::kScores) root.index = trees_->scores->trees()[1]->root();
   if (layout_ == Layout::kChunks) root.string = trees_->extent;
+  if (has_dates()) root.index = trees_->dates->root();
   return root;
 }
 
-std::size_t Object::tree_count() const { return layout_ == Layout::kScores ? 2 : 1; }
+std::size_t Object::tree_count() const { return layout_ == Layout::kScores || has_dates() ? 2 : 1; }
 
 CountedTree& Object::tree_number(std::size_t number) const {
-  return layout_ == Layout::kScores ? *trees_->scores->trees()[number] : *trees_->tree;
+  if (layout_ == Layout::kScores) return *trees_->scores->trees()[number];
+  return number == 0 ? *trees_->tree : *trees_->dates;
 }
 
 bool Object::take_dirty(std::uint32_t cut_epoch, std::size_t count_max, TakeCursor* cursor,
@@ -242,7 +264,8 @@ std::size_t Object::bytes() const {
   std::size_t bytes = sizeof(Object);
   if (is_small()) return bytes + page_.allocated_bytes();
   bytes += sizeof(Trees);
-  return bytes + (layout_ == Layout::kScores ? trees_->scores->bytes() : trees_->tree->bytes());
+  if (layout_ == Layout::kScores) return bytes + trees_->scores->bytes();
+  return bytes + trees_->tree->bytes() + (has_dates() ? trees_->dates->bytes() : 0);
 }
 
 std::size_t Object::dirty_bytes() const {
@@ -280,12 +303,34 @@ void Object::set_totals(std::shared_ptr<PageTotals> totals) {
 void Object::verify_invariants() const {
   if (is_small()) {
     ASSERT(verify_page(page_.view()).ok());
+    for (PageWalk walk(page()); layout_ == Layout::kPairs && !walk.is_at_end(); walk.next()) {
+      const Millis expiry = split_pair(walk.entry()).expiry;
+      ASSERT(expiry.count == 0 || expiry >= field_expiry_);  // I2
+    }
     if (layout_ == Layout::kScores) ASSERT(is_ordered(page()));
     return;
   }
   ASSERT(id().number != 0 && !page_);
   if (layout_ == Layout::kChunks) ASSERT(tree().count() == trees_->extent.chunk_count());
   for (std::size_t i = 0; i < tree_count(); ++i) tree_number(i).verify_invariants();
+  if (has_dates()) verify_dates();
+}
+
+void Object::verify_dates() const {
+  std::vector<MissingPage> missing;
+  trees_->tree->missing_in(0, trees_->tree->count(), 1, &missing);
+  trees_->dates->missing_in(0, trees_->dates->count(), 1, &missing);
+  if (!missing.empty()) return;
+  std::uint64_t count = 1;  // what stands behind them all
+  for (CountedTree::Cursor c = trees_->tree->at(0); !c.is_at_end(); c.next()) {
+    const PairView pair = c.pair();
+    if (pair.expiry.count == 0) continue;
+    ++count;
+    ASSERT(pair.expiry >= field_expiry_);  // I2
+    const PageKey key = date_key(pair.expiry, c.key().high);
+    ASSERT(!trees_->dates->find_first(key).is_at_end());  // I3
+  }
+  ASSERT(trees_->dates->count() == count);  // I3
 }
 
 // ---- ElementCursor
@@ -423,7 +468,9 @@ void ObjectHandle::become_large() {
         break;
       case Layout::kPairs: {
         const PairView pair = split_pair(entry);
-        tree().insert({member_hash(pair.key), 0}, Entry::pair(pair.key, pair.value), edit());
+        tree().insert({member_hash(pair.key), 0}, Entry::pair(pair.key, pair.value, pair.expiry),
+                      edit());
+        if (pair.expiry.count != 0) Dictionary(*object_, *use_).add_date(pair.expiry, pair.key);
         break;
       }
       case Layout::kScores:
@@ -473,18 +520,18 @@ bool Dictionary::contains(Bytes member) const {
   return !tree().find(key, member).is_at_end();
 }
 
-std::optional<Bytes> Dictionary::value_of(Bytes field) const {
+std::optional<PairView> Dictionary::pair_of(Bytes field) const {
   if (object_->is_small()) {
     const PageView page = object_->page();
     const std::size_t index = page.find_tail(field);
     if (index == page.count()) return std::nullopt;
-    return split_pair(page.entry(index)).value;
+    return split_pair(page.entry(index));
   }
   const PageKey key{member_hash(field), 0};
   need([&] { return tree().missing_for(key, field); });
   const CountedTree::Cursor found = tree().find(key, field);
   if (found.is_at_end()) return std::nullopt;
-  return found.pair().value;
+  return found.pair();
 }
 
 bool Dictionary::add(Bytes member, std::optional<std::size_t> small_position) {
@@ -500,8 +547,12 @@ bool Dictionary::add(Bytes member, std::optional<std::size_t> small_position) {
   return tree().insert(key, entry, edit());
 }
 
-bool Dictionary::put(Bytes field, Bytes value) {
-  const Entry entry = Entry::pair(field, value);
+bool Dictionary::put(Bytes field, Bytes value, Millis expiry) {
+  const Entry entry = Entry::pair(field, value, expiry);
+  if (expiry.count != 0) {
+    object_->field_expiry_ = std::min(object_->field_expiry_, expiry);
+    object_->traits_ |= kFieldExpiryTrait;
+  }
   if (object_->is_small()) {
     const PageView page = object_->page();
     const std::size_t index = page.find_tail(field);
@@ -514,6 +565,14 @@ bool Dictionary::put(Bytes field, Bytes value) {
     return is_new;
   }
   const PageKey key{member_hash(field), 0};
+  if (object_->has_dates()) {
+    const auto before = pair_of(field);
+    const Millis old = before ? before->expiry : Millis{};
+    if (old != expiry && old.count != 0) erase_date(old, field);
+    if (old != expiry && expiry.count != 0) add_date(expiry, field);
+  } else if (expiry.count != 0) {
+    add_date(expiry, field);
+  }
   need([&] { return tree().missing_for(key, field); });
   return tree().put(key, entry, edit());
 }
@@ -526,12 +585,17 @@ bool Dictionary::erase(Bytes member) {
     erase_in_page(index, 1);
     return true;
   }
+  if (object_->has_dates()) {
+    const auto pair = pair_of(member);
+    if (pair && pair->expiry.count != 0) erase_date(pair->expiry, member);
+  }
   const PageKey key{member_hash(member), 0};
   need([&] { return tree().missing_for(key, member); });
   return tree().erase(key, member, edit());
 }
 
 void Dictionary::erase_range(std::uint64_t first, std::uint64_t last) {
+  ASSERT(!object_->has_dates());
   if (object_->is_small()) return erase_in_page(first, last - first);
   need_for_erase(first, last);
   tree().erase_range(first, last, edit());
@@ -540,6 +604,116 @@ void Dictionary::erase_range(std::uint64_t first, std::uint64_t last) {
 ElementCursor Dictionary::from_hash(std::uint64_t hash) const {
   need([&] { return tree().missing_for({hash, 0}, {}); });
   return at(tree().rank({hash, 0}));
+}
+
+template <typename Ask>
+void Dictionary::need_dates(Ask ask) const {
+  need([&] { return ask(dates()); });
+}
+
+void Dictionary::begin_dates() {
+  object_->trees_->dates = std::make_unique<CountedTree>(kDatesShape, kTreePageBytes, kDatesIds);
+  dates().insert(kBehindAllDates, Entry::whole({}), edit());
+}
+
+// Fields with the same expiry and hash have an entry each, told apart by an ordinal; which is
+// whose does not matter.
+void Dictionary::add_date(Millis expiry, Bytes field) {
+  if (!object_->has_dates()) begin_dates();
+  const PageKey key = date_key(expiry, member_hash(field));
+  std::string ordinal;
+  for (std::uint32_t n = 1;; ++n) {
+    need_dates([&](const CountedTree& tree) { return tree.missing_for(key, ordinal); });
+    if (dates().insert(key, Entry::whole(ordinal), edit())) return;
+    REACHED("value: two fields of a hash share their hash and expiry");
+    ordinal.assign({static_cast<char>(n >> 8U), static_cast<char>(n)});
+  }
+}
+
+void Dictionary::erase_date(Millis expiry, Bytes field) {
+  const PageKey key = date_key(expiry, member_hash(field));
+  need_dates([&](const CountedTree& tree) { return tree.missing_of(key); });
+  const CountedTree::Cursor found = dates().find_first(key);
+  if (found.is_at_end()) return;  // pages from a corrupt store may have passed all checks
+  const std::string ordinal(found.entry());
+  need_dates([&](const CountedTree& tree) { return tree.missing_to_erase(key, ordinal); });
+  dates().erase(key, ordinal, edit());
+}
+
+std::uint64_t Dictionary::count_expiring(Millis when) const {
+  if (object_->field_expiry() > when) return 0;
+  if (object_->has_dates()) {
+    const PageKey behind = date_key({when.count + 1}, 0);
+    need_dates([&](const CountedTree& tree) { return tree.missing_for(behind, {}); });
+    return dates().rank(behind);
+  }
+  if (!object_->is_small()) return 0;
+  std::uint64_t count = 0;
+  for (PageWalk walk(object_->page()); !walk.is_at_end(); walk.next()) {
+    const Millis expiry = split_pair(walk.entry()).expiry;
+    if (expiry.count != 0 && expiry <= when) ++count;
+  }
+  return count;
+}
+
+std::vector<std::string> Dictionary::fields_expiring(Millis when, std::size_t count_max) const {
+  std::vector<std::string> fields;
+  if (object_->field_expiry() > when) return fields;
+  if (object_->is_small()) {
+    for (PageWalk walk(object_->page()); !walk.is_at_end(); walk.next()) {
+      const PairView pair = split_pair(walk.entry());
+      if (pair.expiry.count == 0 || pair.expiry > when) continue;
+      if (fields.size() == count_max) break;
+      fields.emplace_back(pair.key);
+    }
+    return fields;
+  }
+  if (!object_->has_dates()) return fields;
+  std::optional<PageKey> last;
+  for (std::uint64_t i = 0; fields.size() < count_max; ++i) {
+    const std::optional<PageKey> date = date_at(i);
+    if (!date || date->high > static_cast<std::uint64_t>(when.count)) break;
+    if (date != last) add_fields_of(*date, &fields);
+    last = date;
+  }
+  return fields;
+}
+
+// All with the date's hash and expiry.
+void Dictionary::add_fields_of(PageKey date, std::vector<std::string>* fields) const {
+  const PageKey key{date.low, 0};
+  need([&] { return tree().missing_of(key); });
+  for (CountedTree::Cursor c = tree().find_first(key); !c.is_at_end(); c.next_of_key()) {
+    const PairView pair = c.pair();
+    if (static_cast<std::uint64_t>(pair.expiry.count) == date.high) fields->emplace_back(pair.key);
+  }
+}
+
+/// Nothing for the last, which stands behind them all.
+std::optional<PageKey> Dictionary::date_at(std::uint64_t position) const {
+  if (position >= dates().count()) return std::nullopt;
+  std::vector<MissingPage> missing;
+  for (;;) {
+    missing.clear();
+    dates().missing_in(position, position + 1, 1, &missing);
+    if (missing.empty()) break;
+    use_->source->load(*object_, missing[0]);
+  }
+  const PageKey key = dates().at(position).key();
+  return key == kBehindAllDates ? std::nullopt : std::optional(key);
+}
+
+void Dictionary::renew_field_expiry() {
+  Millis earliest = kNoFieldExpiry;
+  if (object_->is_small()) {
+    for (PageWalk walk(object_->page()); !walk.is_at_end(); walk.next()) {
+      const Millis expiry = split_pair(walk.entry()).expiry;
+      if (expiry.count != 0) earliest = std::min(earliest, expiry);
+    }
+  } else if (object_->has_dates()) {
+    if (const auto date = date_at(0)) earliest.count = static_cast<std::int64_t>(date->high);
+  }
+  object_->field_expiry_ = earliest;
 }
 
 // ---- ScoreSet

@@ -85,6 +85,17 @@ struct ObjectUse {
   PageEdit edit;  ///< for changes
 };
 
+/// The bit of Object::traits() that says that a field of the hash has, or had, an expiry.
+/// Persisted.
+constexpr std::uint8_t kFieldExpiryTrait = 1U << 3U;
+/// What once said so, in another format.
+constexpr std::uint8_t kRetiredTrait = 1U << 2U;
+
+/// No field has an expiry.
+constexpr Millis kNoFieldExpiry{INT64_MAX};
+/// The ids of the pages in which a large hash orders its fields' expiries.
+constexpr PageId kDatesFirstId = 1ULL << 47U;
+
 /// Where a member of a large set or hash stands.
 std::uint64_t member_hash(Bytes member);
 
@@ -99,8 +110,9 @@ struct StringExtent {
 /// What a large object is, as its key's record tells it. Layout: docs/format/store.md.
 struct ObjectRoot {
   ObjectId id;
-  TreeRoot tree;                            ///< of a sorted set: by score
-  std::optional<TreeRoot> index = {};       ///< of a sorted set: by member
+  TreeRoot tree;  ///< of a sorted set: by score
+  /// Of a sorted set: by member. Of a hash: the expiries of its fields, if any ever had one.
+  std::optional<TreeRoot> index = {};
   std::optional<StringExtent> string = {};  ///< of a string
 };
 
@@ -111,6 +123,10 @@ Result<ObjectRoot> decode_object_root(Layout layout, ObjectId id, Bytes encoded)
 /// Threads: shard-local, but for the count of its holders and its home.
 /// Invariants:
 ///   I1  A small object has a page and no trees; a large one trees, and an id with a number.
+///   I2  No field of a hash expires before field_expiry().
+///   I3  A large hash any field of which ever had an expiry has an entry for each of those that do
+///       in a tree of its own, by (expiry, hash of the field), and one behind them all: the tree is
+///       never empty, so no empty leaf of it is forgotten.
 class Object {
  public:
   /// Small and empty. Requires: not kChunks.
@@ -137,10 +153,14 @@ class Object {
   /// What types/ remembers of it, and the store keeps: eight bits of its own meaning.
   std::uint8_t traits() const { return traits_; }
   void set_traits(std::uint8_t traits) { traits_ = traits; }
+  /// A lower bound of its fields' expiries, which Dictionary::renew_field_expiry() makes exact;
+  /// kNoFieldExpiry: none has one. Stored with the key's record.
+  Millis field_expiry() const { return field_expiry_; }
+  void set_field_expiry(Millis earliest) { field_expiry_ = earliest; }
   ObjectId id() const { return is_small() ? ObjectId{} : trees_->id; }
-  /// The shard that guards it. Changes only with both shards held.
-  std::uint32_t home() const { return home_.load(std::memory_order_acquire); }
-  void set_home(std::uint32_t shard) { home_.store(shard, std::memory_order_release); }
+  /// The shard that guards it. Changes only with both shards held. Requires: !is_small().
+  std::uint32_t home() const { return trees_->home.load(std::memory_order_acquire); }
+  void set_home(std::uint32_t shard) { trees_->home.store(shard, std::memory_order_release); }
   /// Of the tables that it lives in: with its id it names its pages in the store. Of a small one
   /// nothing is remembered.
   std::uint64_t generation() const { return is_small() ? 0 : trees_->generation; }
@@ -168,7 +188,8 @@ class Object {
   CountedTree& tree() const { return layout_ == Layout::kScores ? scores_tree() : *trees_->tree; }
   SortedSet& sorted_set() const { return *trees_->scores; }
   CountedTree& tree_of(PageId id) const {
-    return layout_ == Layout::kScores ? trees_->scores->tree_of(id) : *trees_->tree;
+    if (layout_ == Layout::kScores) return trees_->scores->tree_of(id);
+    return id >= kDatesFirstId && trees_->dates != nullptr ? *trees_->dates : *trees_->tree;
   }
   /// Pages that the checkpoint cutting at `cut_epoch` awaits, up to `count_max`; false once all are
   /// taken. `*cursor` begins as {}.
@@ -214,14 +235,17 @@ class Object {
 
  private:
   friend class ObjectHandle;
+  friend class Dictionary;
   friend class ElementPrefetch;
   friend class LongString;
   /// Of a large object; small ones are many.
   struct Trees {
     std::unique_ptr<CountedTree> tree;
+    std::unique_ptr<CountedTree> dates;  ///< I3
     std::unique_ptr<SortedSet> scores;
     ObjectId id;
     std::uint64_t generation = 0;
+    std::atomic<std::uint32_t> home{0};
     std::size_t evict_cursors[2] = {};
     std::shared_ptr<PageTotals> totals;
     PageTotals accounted;      ///< what totals has of it
@@ -230,15 +254,17 @@ class Object {
 
   explicit Object(Layout layout) : layout_(layout) {}
   ~Object() = default;
+  bool has_dates() const { return trees_ != nullptr && trees_->dates != nullptr; }
+  void verify_dates() const;
   std::size_t tree_count() const;
   CountedTree& tree_number(std::size_t number) const;
   CountedTree& scores_tree() const { return *trees_->scores->trees()[0]; }
 
   std::atomic<std::uint32_t> holders_{1};
-  std::atomic<std::uint32_t> home_{0};
   Layout layout_;
   std::uint8_t traits_ = 0;
   bool is_stored_ = false;
+  Millis field_expiry_ = kNoFieldExpiry;
   SharedBytes page_;
   std::unique_ptr<Trees> trees_;
 };
@@ -387,20 +413,45 @@ class Dictionary : public ObjectHandle {
   /// At the end if there is none. Cost: small: linear; large: O(log n).
   ElementCursor find(Bytes member) const;
   bool contains(Bytes member) const;
-  /// The value of a field, borrowed until the next change or look-up.
-  std::optional<Bytes> value_of(Bytes field) const;
+  /// A field with its value and expiry, borrowed until the next change or look-up.
+  std::optional<PairView> pair_of(Bytes field) const;
+  std::optional<Bytes> value_of(Bytes field) const {
+    const auto pair = pair_of(field);
+    return pair ? std::optional(pair->value) : std::nullopt;
+  }
 
   /// Of a set: false if it is there already. New members of a small one go to the end, or before
   /// `small_position` if that is given.
   bool add(Bytes member, std::optional<std::size_t> small_position = std::nullopt);
-  /// Of a hash: true if the field is new. A small one's new fields go to the end.
-  bool put(Bytes field, Bytes value);
+  /// Of a hash: true if the field is new. A small one's new fields go to the end. `expiry`: 0 for
+  /// none; the field loses the one it had.
+  bool put(Bytes field, Bytes value, Millis expiry = {});
   bool erase(Bytes member);
-  /// Requires: first <= last <= count(). Positions as at() counts them.
+  /// Requires: first <= last <= count(); no field has an expiry. Positions as at() counts them.
   void erase_range(std::uint64_t first, std::uint64_t last);
+
+  // ---- Fields that expire, of hashes.
+
+  /// How many expire at `when` or before. Cost: small: linear; large: O(log n).
+  std::uint64_t count_expiring(Millis when) const;
+  /// Up to `count_max` of them; of a large hash the earliest first. Cost: O(log n) each.
+  std::vector<std::string> fields_expiring(Millis when, std::size_t count_max) const;
+  /// Makes field_expiry() exact.
+  void renew_field_expiry();
 
   /// The first element whose hash is not below `hash`, for cursors of scans. Requires: large.
   ElementCursor from_hash(std::uint64_t hash) const;
+
+ private:
+  friend class ObjectHandle;
+  CountedTree& dates() const { return *object_->trees_->dates; }
+  template <typename Ask>
+  void need_dates(Ask ask) const;
+  void begin_dates();
+  void add_date(Millis expiry, Bytes field);
+  void erase_date(Millis expiry, Bytes field);
+  std::optional<PageKey> date_at(std::uint64_t position) const;
+  void add_fields_of(PageKey date, std::vector<std::string>* fields) const;
 };
 
 /// A sorted set.

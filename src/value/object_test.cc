@@ -122,6 +122,71 @@ TEST(Object, DictionaryIsAMap) {
   }
 }
 
+// Fields with and without expiry beside a map, with cold pages; now and then some expire.
+TEST(Object, FieldsExpireInOrder) {
+  for (const std::size_t size : {30U, 4000U}) {
+    Rig rig(Layout::kPairs);
+    struct Value {
+      std::string text;
+      std::int64_t expiry;
+    };
+    std::map<std::string, Value> model;
+    Dictionary hash(*rig.object, rig.use);
+    std::int64_t now = 1;
+    for (int i = 0; i < 20'000; ++i) {
+      const std::string field = "f" + std::to_string(rig.random() % size);
+      const std::uint64_t draw = rig.random() % 100;
+      if (draw < 60) {
+        // Few instants, so that many are due at once.
+        const auto span = static_cast<std::int64_t>(1 + rig.random() % 40 * 25);
+        const std::int64_t expiry = i < 5000 || rig.random() % 3 == 0 ? 0 : now + span;
+        const std::string value = text(rig.random() % 1000);
+        const bool is_new = !model.contains(field);
+        ASSERT_EQ(hash.put(field, value, Millis{expiry}), is_new);
+        model[field] = {value, expiry};
+      } else if (draw < 80 && model.size() > 1) {
+        ASSERT_EQ(hash.erase(field), model.erase(field) == 1);
+      } else if (draw == 99) {
+        now += static_cast<std::int64_t>(rig.random() % 100);
+        std::set<std::string> due;
+        for (const auto& [name, value] : model) {
+          if (value.expiry != 0 && value.expiry <= now) due.insert(name);
+        }
+        ASSERT_EQ(hash.count_expiring({now}), due.size());
+        while (!due.empty() && model.size() > 1) {
+          const std::vector<std::string> some = hash.fields_expiring({now}, 3);
+          ASSERT_EQ(some.size(), std::min<std::size_t>(due.size(), 3));
+          for (const std::string& name : some) {
+            ASSERT_EQ(due.erase(name), 1U);
+            if (model.size() == 1) break;
+            ASSERT_TRUE(hash.erase(name));
+            model.erase(name);
+          }
+        }
+        hash.renew_field_expiry();
+        std::int64_t earliest = kNoFieldExpiry.count;
+        for (const auto& [name, value] : model) {
+          if (value.expiry != 0) earliest = std::min(earliest, value.expiry);
+        }
+        ASSERT_EQ(rig.object->field_expiry().count, earliest);
+      }
+      rig.maybe_evict();
+      const auto pair = hash.pair_of(field);
+      ASSERT_EQ(pair.has_value(), model.contains(field));
+      if (pair) {
+        ASSERT_EQ(pair->value, model[field].text);
+        ASSERT_EQ(pair->expiry.count, model[field].expiry);
+      }
+      ASSERT_EQ(hash.count(), model.size());
+    }
+    EXPECT_EQ(rig.object->is_small(), size == 30);
+    std::vector<std::string> all =
+        hash.fields_expiring({INT64_MAX - 1}, SIZE_MAX);  // brings all in
+    EXPECT_EQ(all.size(), hash.count_expiring({INT64_MAX - 1}));
+    rig.verify();
+  }
+}
+
 TEST(Object, ScoreSetIsASetOfPairs) {
   for (const std::size_t size : {30U, 3000U}) {
     Rig rig(Layout::kScores);
@@ -183,13 +248,15 @@ TEST(Object, WhatIsStoredMakesTheSameObject) {
   EXPECT_FALSE(Object::create_small(Layout::kMembers, 0, rig.object->page_block().view()).ok());
   EXPECT_FALSE(Object::create_small(Layout::kPairs, 0, "garbage").ok());
 
-  for (int i = 0; i < 5000; ++i) hash.put("f" + std::to_string(i), "w");
+  for (int i = 0; i < 5000; ++i) hash.put("f" + std::to_string(i), "w", Millis{i % 3 * 1000});
   rig.pages.store_and_evict(*rig.object, &rig.use);
   auto large = Object::create_large(Layout::kPairs, 0, rig.object->root());
   ASSERT_TRUE(large.ok());
   const ObjectRef again(large.value());
   EXPECT_EQ(again->resident_page_count(), 0U);
   EXPECT_EQ(Dictionary(*again, rig.use).value_of("f4999"), "w");
+  again->set_field_expiry(rig.object->field_expiry());  // which the record says, not the root
+  EXPECT_EQ(Dictionary(*again, rig.use).count_expiring({1000}), 1667U);
   EXPECT_GT(again->resident_page_count(), 0U);
   EXPECT_FALSE(Object::create_large(Layout::kMembers, 0, rig.object->root()).ok());
   while (!again->free_some(10)) {

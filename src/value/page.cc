@@ -12,6 +12,10 @@ constexpr std::size_t kCacheLineBytes = 64;
 // A guess is mostly off by no more than so many entries: by half of the square root of a page's
 // entries where keys are hashes.
 constexpr std::size_t kGuessError = 8;
+// What a pair with an expiry begins with, and no varint does, as it would be longer than needed.
+constexpr char kDateMark[] = {'\x80', '\0'};
+constexpr std::size_t kDateBytes = sizeof(Millis::count);
+constexpr std::size_t kMarkAndDateBytes = sizeof(kDateMark) + kDateBytes;
 
 std::uint64_t load_word(const char* at) {
   std::uint64_t word = 0;
@@ -73,6 +77,14 @@ void widen(char* page, std::size_t width) {
   set_header(page, width, view.count(), view.heap_bytes());
 }
 
+/// At most five bytes; how many. Requires: number <= kPageHeapBytesMax.
+std::uint8_t write_varint(std::size_t number, char* out) {
+  std::uint8_t size = 0;
+  for (; number >= 128; number >>= 7U) out[size++] = static_cast<char>(number | 128U);
+  out[size++] = static_cast<char>(number);
+  return size;
+}
+
 /// A varint of at most five bytes; its size, 0 if it is none or longer than needed.
 std::size_t read_varint(Bytes bytes, std::size_t* number) {
   *number = 0;
@@ -82,6 +94,29 @@ std::size_t read_varint(Bytes bytes, std::size_t* number) {
     if (byte < 128) return i > 0 && byte == 0 ? 0 : i + 1;
   }
   return 0;
+}
+
+bool has_date(Bytes entry) {
+  return entry.size() > kMarkAndDateBytes &&
+         std::memcmp(entry.data(), kDateMark, sizeof(kDateMark)) == 0;
+}
+
+/// Requires: has_date().
+Millis date_in(Bytes entry) {
+  Millis date;
+  std::memcpy(&date.count, entry.data() + sizeof(kDateMark), kDateBytes);
+  return date;
+}
+
+/// Is this a pair, whatever the bytes say?
+bool is_pair(Bytes entry) {
+  if (has_date(entry)) {
+    if (date_in(entry).count <= 0) return false;
+    entry.remove_prefix(kMarkAndDateBytes);
+  }
+  std::size_t key_size = 0;
+  const std::size_t prefix_size = read_varint(entry, &key_size);
+  return prefix_size != 0 && key_size <= entry.size() - prefix_size;
 }
 
 Status corrupt(const char* what) { return {Code::kCorrupt, std::string("page: ") + what}; }
@@ -108,12 +143,17 @@ std::size_t sum_bytes(const char* at, std::size_t count) {
 
 // ---- Entries ----
 
-Entry::Entry(Bytes first, Bytes second, bool is_pair) : first_(first), second_(second) {
-  if (!is_pair) return;
-  std::size_t rest = first.size();
-  ASSERT(rest <= kPageHeapBytesMax);
-  for (; rest >= 128; rest >>= 7U) prefix_[prefix_size_++] = static_cast<char>(rest | 128U);
-  prefix_[prefix_size_++] = static_cast<char>(rest);
+Entry Entry::pair(Bytes key, Bytes value, Millis expiry) {
+  Entry entry(key, value);
+  if (expiry.count != 0) {
+    ASSERT(expiry.count > 0);
+    std::memcpy(entry.prefix_, kDateMark, sizeof(kDateMark));
+    std::memcpy(entry.prefix_ + sizeof(kDateMark), &expiry.count, kDateBytes);
+    entry.prefix_size_ = kMarkAndDateBytes;
+  }
+  ASSERT(key.size() <= kPageHeapBytesMax);
+  entry.prefix_size_ += write_varint(key.size(), entry.prefix_ + entry.prefix_size_);
+  return entry;
 }
 
 void Entry::copy_to(char* out) const {
@@ -125,9 +165,14 @@ void Entry::copy_to(char* out) const {
 }
 
 PairView split_long_pair(Bytes entry) {
+  Millis expiry{};
+  if (has_date(entry)) {
+    expiry = date_in(entry);
+    entry.remove_prefix(kMarkAndDateBytes);
+  }
   std::size_t key_size = 0;
   const std::size_t prefix_size = read_varint(entry, &key_size);
-  return {entry.substr(prefix_size, key_size), entry.substr(prefix_size + key_size)};
+  return {entry.substr(prefix_size, key_size), entry.substr(prefix_size + key_size), expiry};
 }
 
 // ---- Reading ----
@@ -218,13 +263,17 @@ PageView::Found PageView::lower_bound(PageKey key, Bytes tail, std::size_t first
 
 std::size_t PageView::find_tail(Bytes tail, std::size_t first, std::size_t stride) const {
   std::size_t offset = this->offset(std::min(first, count_));
-  // What the entry begins with, and how long it must be at least.
+  // What the entry begins with, a date apart, and how long it must be at least.
   const std::size_t prefix_size = is_pairs_ ? Entry::pair(tail, {}).size() - tail.size() : 0;
   // Names often begin alike: the last eight bytes tell most of them apart.
   const bool has_end = tail.size() >= 8;
   const std::size_t end_at = has_end ? prefix_size + tail.size() - 8 : 0;
   const std::uint64_t end = has_end ? load_word(tail.data() + tail.size() - 8) : 0;
   const auto is_it = [&](const char* at, std::size_t length) {
+    if (is_pairs_ && has_date({at, length})) [[unlikely]] {
+      at += kMarkAndDateBytes;
+      length -= kMarkAndDateBytes;
+    }
     const bool can_be = is_pairs_ ? length >= prefix_size + tail.size() : length == tail.size();
     return can_be && (!has_end || load_word(at + end_at) == end) &&
            std::memcmp(at + prefix_size, tail.data(), tail.size()) == 0 &&
@@ -284,11 +333,7 @@ Status verify_page(Bytes page) {
   }
   if (!view.is_pairs()) return Status::okay();
   for (PageWalk walk(view); !walk.is_at_end(); walk.next()) {
-    std::size_t key_size = 0;
-    const std::size_t prefix_size = read_varint(walk.entry(), &key_size);
-    if (prefix_size == 0 || key_size > walk.entry().size() - prefix_size) {
-      return corrupt("a pair whose key does not end in it");
-    }
+    if (!is_pair(walk.entry())) return corrupt("a pair whose key does not end in it");
   }
   return Status::okay();
 }

@@ -25,6 +25,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/units.h"
 
 namespace diskdb::value {
 
@@ -42,7 +43,7 @@ constexpr std::uint64_t kPageNumberMax = (1ULL << 48U) - 1;
 struct PageShape {
   std::uint8_t key_bytes = 0;  ///< of the fixed-size key of each entry: 0, 8 or 16
   bool is_inner = false;       ///< entries have links: pages below, and what these count
-  bool is_pairs = false;       ///< an entry is a varint, so many bytes of key, and a value
+  bool is_pairs = false;       ///< an entry is a key and a value, and an expiry if it has one
   friend bool operator==(const PageShape&, const PageShape&) = default;
 };
 
@@ -64,13 +65,15 @@ struct PageLink {
 struct PairView {
   Bytes key;
   Bytes value;
+  Millis expiry{};  ///< 0: none
 };
 
 /// An entry's bytes about to be written. Borrows its parts, which must not lie in the page.
 class Entry {
  public:
-  static Entry whole(Bytes bytes) { return Entry(bytes, {}, false); }
-  static Entry pair(Bytes key, Bytes value) { return Entry(key, value, true); }
+  static Entry whole(Bytes bytes) { return Entry(bytes, {}); }
+  /// `expiry`: 0 for none. Requires: not negative.
+  static Entry pair(Bytes key, Bytes value, Millis expiry = {});
 
   std::size_t size() const { return prefix_size_ + first_.size() + second_.size(); }
   bool is_pair() const { return prefix_size_ != 0; }
@@ -79,15 +82,15 @@ class Entry {
   void copy_to(char* out) const;
 
  private:
-  Entry(Bytes first, Bytes second, bool is_pair);
+  Entry(Bytes first, Bytes second) : first_(first), second_(second) {}
 
-  char prefix_[5] = {};
+  char prefix_[15] = {};  ///< mark, expiry, varint
   std::uint8_t prefix_size_ = 0;
   Bytes first_;
   Bytes second_;
 };
 
-/// As split_pair() where the key has 128 bytes or more.
+/// As split_pair() where the key has 128 bytes or more, or there is an expiry.
 PairView split_long_pair(Bytes entry);
 /// Takes an entry of a page with `is_pairs` apart. Requires: the page was verified or built here.
 inline PairView split_pair(Bytes entry) {

@@ -14,7 +14,8 @@ namespace {
 Entry entry_for(PageView page, Bytes bytes, std::size_t cut) {
   if (!page.is_pairs()) return Entry::whole(bytes);
   cut = std::min(cut, bytes.size());
-  return Entry::pair(bytes.substr(0, cut), bytes.substr(cut));
+  return Entry::pair(bytes.substr(0, cut), bytes.substr(cut),
+                     Millis{bytes.size() % 2 == 0 ? 0 : 7});
 }
 
 void read_all(PageView page) {

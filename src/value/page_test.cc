@@ -43,6 +43,15 @@ TEST(PageFormat, FieldByHash) {
   EXPECT_TRUE(verify_page(page.bytes()).ok());
 }
 
+TEST(PageFormat, FieldWithAnExpiry) {
+  TestPage page({.key_bytes = 0, .is_pairs = true});
+  page.insert(0, {}, Entry::pair("f", "vw", Millis{1'700'000'000'000}));
+  EXPECT_EQ(page.bytes(),
+            from_hex("01 24 01 00 0e 00 00 00 80 00 00 68 e5 cf 8b 01 00 00 01 66 76 77 0e"));
+  EXPECT_TRUE(verify_page(page.bytes()).ok());
+  EXPECT_EQ(split_pair(page.view().entry(0)).expiry.count, 1'700'000'000'000);
+}
+
 TEST(PageFormat, InnerById) {
   TestPage page({.key_bytes = 16, .is_inner = true});
   page.insert(0, {}, Entry::whole({}), {7, 300});
@@ -72,12 +81,13 @@ struct Model {
     std::string first;
     std::string second;
     PageLink link;
+    Millis expiry{};
   };
   PageShape shape;
   std::vector<Element> elements;
 
   Entry entry(const Element& e) const {
-    return shape.is_pairs ? Entry::pair(e.first, e.second) : Entry::whole(e.first);
+    return shape.is_pairs ? Entry::pair(e.first, e.second, e.expiry) : Entry::whole(e.first);
   }
 };
 
@@ -96,6 +106,7 @@ void expect_equal(const Model& model, const TestPage& page) {
     ASSERT_EQ(view.tail(i), expected.first);
     if (model.shape.is_pairs) {
       ASSERT_EQ(split_pair(view.entry(i)).value, expected.second);
+      ASSERT_EQ(split_pair(view.entry(i)).expiry, expected.expiry);
     }
     if (model.shape.is_inner) {
       ASSERT_EQ(view.link(i), expected.link);
@@ -126,6 +137,9 @@ Model::Element random_element(PageShape shape, Numbers* numbers) {
   if (shape.key_bytes == 16) element.key.low = numbers->next();
   element.first = numbers->text(random_length(numbers));
   if (shape.is_pairs) element.second = numbers->text(random_length(numbers));
+  if (shape.is_pairs && numbers->below(3) == 0) {
+    element.expiry.count = static_cast<std::int64_t>(1 + numbers->below(INT64_MAX));
+  }
   if (shape.is_inner) {
     element.link = {1 + numbers->below(kPageNumberMax), 1 + numbers->below(1U << 30U)};
   }
@@ -156,6 +170,7 @@ void run_model(PageShape shape, std::uint64_t seed) {
       page.replace(at, model.entry(element));
       model.elements[at].first = element.first;
       model.elements[at].second = element.second;
+      model.elements[at].expiry = element.expiry;
     } else if (what == 8) {
       const std::size_t at = numbers.below(count);
       const Model::Element element = random_element(shape, &numbers);
@@ -278,8 +293,14 @@ TEST(VerifyPage, SaysWhatIsWrong) {
   EXPECT_EQ(refusal("01 10 01 00 00 00 00 00 00 00 00 00 00 00 01 00 00 00 00 00"),
             "page: a link to nothing");
   EXPECT_EQ(refusal("01 24 01 00 02 00 00 00 01 61 02"), "nothing");
+  EXPECT_EQ(refusal("01 24 01 00 0b 00 00 00 80 00 01 00 00 00 00 00 00 00 00 0b"), "nothing");
   for (const Bytes hex : {"01 24 01 00 02 00 00 00 02 61 02", "01 24 01 00 00 00 00 00 00",
-                          "01 24 01 00 02 00 00 00 80 00 02", "01 24 01 00 01 00 00 00 80 01"}) {
+                          "01 24 01 00 02 00 00 00 80 00 02", "01 24 01 00 01 00 00 00 80 01",
+                          // With an expiry: of nothing, 0, negative, behind which no key ends.
+                          "01 24 01 00 0a 00 00 00 80 00 01 00 00 00 00 00 00 00 0a",
+                          "01 24 01 00 0b 00 00 00 80 00 00 00 00 00 00 00 00 00 00 0b",
+                          "01 24 01 00 0b 00 00 00 80 00 01 00 00 00 00 00 00 80 00 0b",
+                          "01 24 01 00 0b 00 00 00 80 00 01 00 00 00 00 00 00 00 01 0b"}) {
     EXPECT_EQ(refusal(hex), "page: a pair whose key does not end in it");
   }
 }
