@@ -71,6 +71,7 @@ Outcome reset(CommandContext& cx, Arguments) {
   session.reply_mode = ReplyMode::kOn;
   session.touches_keys = true;
   session.is_evictable = true;
+  session.fieldsets.clear();
   session.is_no_touch.store(false, std::memory_order_relaxed);
   session.is_no_evict.store(false, std::memory_order_relaxed);
   speak(cx, resp::Dialect::kResp2);

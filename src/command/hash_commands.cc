@@ -17,6 +17,8 @@ constexpr KeySpec kTake[] = {KeySpec::at(1, KeyUse::kReadWrite | KeyUse::kDelete
 constexpr KeySpec kTakeRead[] = {
     KeySpec::at(1, KeyUse::kReadWrite | KeyUse::kAccess | KeyUse::kDelete)};
 
+constexpr KeySpec kReplace[] = {KeySpec::at(2, KeyUse::kOverwrite | KeyUse::kUpdate)};
+
 constexpr Flag kReader = Flag::kReadonly | Flag::kFast;
 constexpr Flag kWriter = Flag::kWrite | Flag::kDenyOom | Flag::kFast;
 
@@ -124,6 +126,47 @@ constexpr Row kRows[] = {
      .summary = "Reads fields of a hash and changes their time to live.",
      .syntax = "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT "
                "unix-time-milliseconds | PERSIST] FIELDS <numfields:integer field [field ...]>"},
+    {.name = "HIMPORT",
+     .words = Words::at_least(2),
+     .flags = Flag::kContainer,
+     .group = Group::kHash,
+     .since = "8.10.0",
+     .complexity = "Depends on subcommand.",
+     .summary = "Holds the commands that make hashes with the same fields."},
+    {.name = "HIMPORT DISCARD",
+     .words = Words::exactly(3),
+     .function = hashes::himport_discard,
+     .group = Group::kHash,
+     .since = "8.10.0",
+     .complexity = "O(log N) where N is the number of fieldsets.",
+     .summary = "Forgets one of the connection's fieldsets.",
+     .syntax = "fieldset-name"},
+    {.name = "HIMPORT DISCARDALL",
+     .words = Words::exactly(2),
+     .function = hashes::himport_discardall,
+     .group = Group::kHash,
+     .since = "8.10.0",
+     .complexity = "O(N) where N is the number of fieldsets.",
+     .summary = "Forgets all of the connection's fieldsets."},
+    {.name = "HIMPORT PREPARE",
+     .words = Words::at_least(4),
+     .flags = Flag::kDenyOom,
+     .function = hashes::himport_prepare,
+     .group = Group::kHash,
+     .since = "8.10.0",
+     .complexity = "O(N*log(N)) where N is the number of fields.",
+     .summary = "Names fields, in order, for HIMPORT SET on this connection.",
+     .syntax = "fieldset-name field [field ...]"},
+    {.name = "HIMPORT SET",
+     .words = Words::at_least(5),
+     .keys = kReplace,
+     .flags = Flag::kWrite | Flag::kDenyOom,
+     .function = hashes::himport_set,
+     .group = Group::kHash,
+     .since = "8.10.0",
+     .complexity = "O(N) where N is the number of fields of the fieldset.",
+     .summary = "Makes a hash of a fieldset's fields and as many values.",
+     .syntax = "key fieldset-name value [value ...]"},
     {.name = "HINCRBY",
      .words = Words::exactly(4),
      .keys = kCount,

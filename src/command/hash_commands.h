@@ -1,8 +1,9 @@
 // command/hash_commands.h — the family of hashes. The table is hash_commands.cc; each subject has a
 // file of its own.
 //
-// A hash whose fields may expire is logged by effect, whatever the rows say: replay does not know
-// what had expired, so a write first erases those of its fields that have, and logs that as HDEL.
+// A write to a hash of which fields have expired is logged by effect, whatever the rows say: replay
+// does not know what had expired, so the write first erases those of its fields that have, and logs
+// that as HDEL. The others go by and by (keyspace::Access::expire_some), in the log likewise.
 #pragma once
 
 #include <cstddef>
@@ -80,6 +81,12 @@ Outcome hincrbyfloat(CommandContext& cx, Arguments args);
 Outcome hmset(CommandContext& cx, Arguments args);
 Outcome hset(CommandContext& cx, Arguments args);
 Outcome hsetnx(CommandContext& cx, Arguments args);
+
+// hash_import_commands.cc
+Outcome himport_discard(CommandContext& cx, Arguments args);
+Outcome himport_discardall(CommandContext& cx, Arguments args);
+Outcome himport_prepare(CommandContext& cx, Arguments args);
+Outcome himport_set(CommandContext& cx, Arguments args);
 
 // hash_expiry_commands.cc
 Outcome hexpire(CommandContext& cx, Arguments args);

@@ -4,8 +4,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/units.h"
 #include "command/blocked.h"
@@ -55,6 +58,7 @@ class Session : public keyspace::Waker {
   bool touches_keys = true;        ///< CLIENT NO-TOUCH off
   bool is_evictable = true;        ///< CLIENT NO-EVICT off
   bool is_pausable = true;
+  std::map<std::string, std::vector<std::string>, std::less<>> fieldsets;  ///< of HIMPORT
 
   // Guarded by the ClientRegistry's lock when written, since CLIENT LIST reads them from other
   // threads.
