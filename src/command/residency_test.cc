@@ -300,7 +300,7 @@ TEST(Residency, NobodyWaitsForALoaderThatStopped) {
 // ---- Admission
 
 TEST(Residency, LargeValuesOfManyStayWithinTheBudget) {
-  constexpr std::uint64_t kValueBytes = 100'000;
+  constexpr std::uint64_t kValueBytes = 60'000;  // in one piece each
   constexpr std::uint64_t kBudget = 10 * kValueBytes;
   TieredServer server;
   server.fill(64, std::string(kValueBytes, 'x'));
