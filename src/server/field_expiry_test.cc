@@ -40,13 +40,18 @@ class Life {
   }
   ~Life() { client_.reset(); }
 
+  /// Some ingests are in doubt: whether they have happened is known to the next.
+  void checkpoint() {
+    for (int i = 0; !server_->checkpointer().run().ok(); ++i) ASSERT_LT(i, 20);
+  }
+
   void live(int steps) {
     for (int i = 0; i < steps && !::testing::Test::HasFailure(); ++i) {
       const std::uint64_t draw = random_.below(60);
       if (draw == 0) {
         restart();
       } else if (draw < 3) {
-        EXPECT_TRUE(server_->checkpointer().run().ok());
+        checkpoint();
       } else if (draw < 5) {
         evict();
       } else if (draw < 8) {
