@@ -49,25 +49,6 @@ void reply_place(resp::Reply& reply, const types::Place& place) {
 }
 
 namespace geo {
-namespace {
-
-/// Calls `reply_score` with the score of each member of the request, if it is there.
-template <typename ReplyScore>
-Outcome for_each_member(CommandContext& cx, Arguments args, ReplyScore reply_score) {
-  args.next();
-  TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kSortedSet));
-  cx.reply.array(args.count());
-  while (!args.is_empty()) {
-    const Bytes member = args.next();
-    std::optional<double> score;
-    if (record != nullptr) score = sorted_set_of(cx, *record).score(member);
-    reply_score(score);
-  }
-  return Outcome::done();
-}
-
-}  // namespace
-
 /// GEOADD key [NX | XX] [CH] longitude latitude member [...] — a ZADD of the places' scores.
 Outcome geoadd(CommandContext& cx, Arguments args) {
   args.next();
@@ -121,7 +102,7 @@ Outcome geodist(CommandContext& cx, Arguments args) {
 
 /// GEOHASH key [member ...] — the standard geohashes of their places.
 Outcome geohash(CommandContext& cx, Arguments args) {
-  return for_each_member(cx, args, [&](std::optional<double> score) {
+  return reply_for_each_member(cx, args, [&](std::optional<double> score) {
     if (score) {
       cx.reply.bulk(types::geohash_text(*score));
     } else {
@@ -132,7 +113,7 @@ Outcome geohash(CommandContext& cx, Arguments args) {
 
 /// GEOPOS key [member ...] — their places.
 Outcome geopos(CommandContext& cx, Arguments args) {
-  return for_each_member(cx, args, [&](std::optional<double> score) {
+  return reply_for_each_member(cx, args, [&](std::optional<double> score) {
     if (score) {
       reply_place(cx.reply, types::place_of_score(*score));
     } else {

@@ -10,30 +10,18 @@
 #include "base/number.h"
 #include "command/test_server.h"
 #include "io/random.h"
+#include "resp/bulk_strings_test.h"
 #include "resp/request.h"
 
 namespace diskdb::command {
 namespace {
 
+using resp::bulk_strings;
+
 struct Step {
   std::uint64_t cursor = 0;
   std::vector<std::string> keys;
 };
-
-/// The bulk strings of a reply, whatever arrays they stand in.
-std::vector<std::string> bulk_strings(Bytes reply) {
-  std::vector<std::string> strings;
-  while (!reply.empty()) {
-    const std::size_t end = reply.find("\r\n");
-    const Bytes line = reply.substr(0, end);
-    reply.remove_prefix(end + 2);
-    if (line[0] != '$') continue;
-    const auto size = static_cast<std::size_t>(*parse_integer(line.substr(1)));
-    strings.emplace_back(reply.substr(0, size));
-    reply.remove_prefix(size + 2);
-  }
-  return strings;
-}
 
 Step scan_once(TestServer& server, std::uint64_t cursor, const std::vector<std::string>& options) {
   std::vector<std::string> words{"SCAN", std::to_string(cursor)};

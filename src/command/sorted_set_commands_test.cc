@@ -15,24 +15,12 @@
 #include "base/number.h"
 #include "command/test_server.h"
 #include "io/random.h"
+#include "resp/bulk_strings_test.h"
 
 namespace diskdb::command {
 namespace {
 
-/// The bulk strings of a reply, whatever arrays they stand in.
-std::vector<std::string> bulk_strings(Bytes reply) {
-  std::vector<std::string> strings;
-  while (!reply.empty()) {
-    const std::size_t end = reply.find("\r\n");
-    const Bytes line = reply.substr(0, end);
-    reply.remove_prefix(end + 2);
-    if (line[0] != '$') continue;
-    const auto size = static_cast<std::size_t>(*parse_integer(line.substr(1)));
-    strings.emplace_back(reply.substr(0, size));
-    reply.remove_prefix(size + 2);
-  }
-  return strings;
-}
+using resp::bulk_strings;
 
 std::string member_of(std::uint64_t number) { return "member:" + std::to_string(number); }
 

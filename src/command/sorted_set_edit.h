@@ -7,6 +7,7 @@
 #include <span>
 
 #include "base/refusal.h"
+#include "command/arguments.h"
 #include "command/context.h"
 #include "keyspace/access.h"
 #include "types/sorted_set.h"
@@ -20,6 +21,22 @@ types::SortedSetLimits sorted_set_limits(const CommandContext& cx);
 /// The sorted set of a record that is one.
 inline value::ScoreSet sorted_set_of(const CommandContext& cx, const keyspace::Record& record) {
   return {record.object(), cx.keyspace.reading()};
+}
+
+/// For requests of a key and members: replies an array, calling `reply_score` with the score of
+/// each member of the request, if it is there.
+template <typename ReplyScore>
+Outcome reply_for_each_member(CommandContext& cx, Arguments args, ReplyScore reply_score) {
+  args.next();
+  TRY_LET(const keyspace::Record* record, cx.keyspace.find(cx.key(), keyspace::Type::kSortedSet));
+  cx.reply.array(args.count());
+  while (!args.is_empty()) {
+    const Bytes member = args.next();
+    std::optional<double> score;
+    if (record != nullptr) score = sorted_set_of(cx, *record).score(member);
+    reply_score(score);
+  }
+  return Outcome::done();
 }
 
 /// A sorted set opened for change: see keyspace::ObjectEdit. It remembers when Redis would have

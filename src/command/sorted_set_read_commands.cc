@@ -223,16 +223,8 @@ Outcome zscore(CommandContext& cx, Arguments args) {
 
 /// ZMSCORE key member [member ...] — their scores, null for those not there.
 Outcome zmscore(CommandContext& cx, Arguments args) {
-  args.next();
-  TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kSortedSet));
-  cx.reply.array(args.count());
-  while (!args.is_empty()) {
-    const Bytes member = args.next();
-    std::optional<double> score;
-    if (record != nullptr) score = sorted_set_of(cx, *record).score(member);
-    reply_score(cx.reply, score);
-  }
-  return Outcome::done();
+  return reply_for_each_member(cx, args,
+                               [&](std::optional<double> score) { reply_score(cx.reply, score); });
 }
 
 /// ZRANK key member [WITHSCORE] — how many members come before it.

@@ -20,26 +20,14 @@
 #include "keyspace/checkpointer.h"
 #include "keyspace/cold_expiry.h"
 #include "keyspace/map_store_test.h"
+#include "resp/bulk_strings_test.h"
 
 namespace diskdb::command {
 namespace {
 
-using keyspace::MapStore;
+using resp::bulk_strings;
 
-/// The bulk strings of a reply, whatever arrays they stand in.
-std::vector<std::string> bulk_strings(Bytes reply) {
-  std::vector<std::string> strings;
-  while (!reply.empty()) {
-    const std::size_t end = reply.find("\r\n");
-    const Bytes line = reply.substr(0, end);
-    reply.remove_prefix(end + 2);
-    if (line[0] != '$') continue;
-    const auto size = static_cast<std::size_t>(*parse_integer(line.substr(1)));
-    strings.emplace_back(reply.substr(0, size));
-    reply.remove_prefix(size + 2);
-  }
-  return strings;
-}
+using keyspace::MapStore;
 
 using Keys = std::multiset<std::string>;
 

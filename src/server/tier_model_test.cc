@@ -35,6 +35,7 @@
 #include "keyspace/image.h"
 #include "keyspace/string_text.h"
 #include "keyspace/warmer.h"
+#include "resp/bulk_strings_test.h"
 #include "server/random_commands_test.h"
 #include "server/sim_server_test.h"
 
@@ -565,7 +566,7 @@ class Life {
     }
   }
   void check_walk(const Words& words, const std::string& reply, const Watch& walk) {
-    const std::vector<std::string> strings = bulk_strings(reply);
+    const std::vector<std::string> strings = resp::bulk_strings(reply);
     const std::set<std::string> found(strings.begin(), strings.end());
     if (words[0] == "SCAN") {
       if (words[1] == "0") {
@@ -614,21 +615,6 @@ class Life {
       watch.ever.insert(live.begin(), live.end());
     }
   }
-  static std::vector<std::string> bulk_strings(Bytes reply) {
-    std::vector<std::string> strings;
-    while (!reply.empty()) {
-      const std::size_t line = reply.find("\r\n") + 2;
-      const Bytes head = reply.substr(1, line - 3);
-      const bool is_string = reply[0] == '$' && head != "-1";
-      reply.remove_prefix(line);
-      if (!is_string) continue;
-      const auto size = static_cast<std::size_t>(parse_integer(head).value());
-      strings.emplace_back(reply.substr(0, size));
-      reply.remove_prefix(size + 2);
-    }
-    return strings;
-  }
-
   /// Commands that a fault of the disk, and not the keyspace, has answered: they have done nothing.
   void drop_refused(std::vector<Words>* group, std::vector<std::string>* replies) {
     for (std::size_t i = group->size(); i-- > 0;) {
