@@ -173,7 +173,9 @@ TEST(StoreCrash, AFullDiskLosesNothing) {
     live(rig, 12);
     rig.disk.set_free_bytes(100'000'000);
     if (!rig.store->needs_reopen()) {
-      ASSERT_TRUE(rig.checkpoint(20));
+      // A compaction that met the full disk may say so only now.
+      const Status status = rig.try_checkpoint(20);
+      ASSERT_TRUE(status.ok() || rig.store->needs_reopen()) << status.error().message;
     }
     ASSERT_TRUE(rig.store->reopen().ok());
     rig.check_either();
