@@ -15,7 +15,8 @@
 // step:
 //     DISKDB_TIER_FROM=SEED DISKDB_TIER_SEEDS=1 DISKDB_TIER_TRACE=1
 //     server_test --gtest_filter=TierModel.*
-// DISKDB_TIER_SEEDS also makes the run longer. With the fake store a seed repeats call by call.
+// DISKDB_TIER_SEEDS also makes the run longer; of the dearer kinds of lives there are fewer. With
+// the fake store a seed repeats call by call.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -45,6 +46,11 @@ namespace {
 std::uint64_t knob(const char* name, std::uint64_t otherwise) {
   const char* text = std::getenv(name);
   return text == nullptr ? otherwise : static_cast<std::uint64_t>(parse_integer(text).value_or(1));
+}
+
+/// Of lives so many times as dear as those with the fake store.
+std::uint64_t seed_count(std::uint64_t cost) {
+  return std::max<std::uint64_t>(knob("DISKDB_TIER_SEEDS", 200) / cost, 1);
 }
 
 // A failed ASSERT of the server ends the process: then, too, the seed must be known.
@@ -1382,8 +1388,7 @@ std::string replies_of_memory_engine(const std::vector<Words>& commands) {
 }
 
 TEST(TierModel, RepliesDoNotDependOnTierShardsBatchesOrRestarts) {
-  const std::uint64_t count = knob("DISKDB_TIER_SEEDS", 4);
-  for (std::uint64_t seed = 0; seed < count; ++seed) {
+  for (std::uint64_t seed = 0; seed < seed_count(50); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     io::Random random(seed);
     RandomCommands source({.flush_permille = 3}, random);
@@ -1428,12 +1433,10 @@ void live_through(std::uint64_t count, Life::Behind behind) {
 }
 
 TEST(TierModel, RepliesAndRecoveriesAreThoseOfTheMemoryEngine) {
-  live_through(knob("DISKDB_TIER_SEEDS", 200), Life::Behind::kFakeStore);
+  live_through(seed_count(1), Life::Behind::kFakeStore);
 }
 
-TEST(TierModel, TheSameOnRocksDb) {
-  live_through(knob("DISKDB_TIER_SEEDS", 10), Life::Behind::kRocksDb);
-}
+TEST(TierModel, TheSameOnRocksDb) { live_through(seed_count(20), Life::Behind::kRocksDb); }
 
 }  // namespace
 }  // namespace diskdb::server
