@@ -1,17 +1,24 @@
 #include "io/process.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 
 namespace diskdb::io {
 namespace {
+
+/// A tenth of a processor that a thread of the usual priority wants, too. Less would be too little:
+/// who waits for a lock of a background thread waits for its share.
+constexpr int kBackgroundNice = 10;
 
 Micros micros(const timeval& time) { return {time.tv_sec * 1'000'000 + time.tv_usec}; }
 
@@ -51,6 +58,15 @@ ProcessUsage process_usage() {
       .thread_system = micros(thread.ru_stime),
       .resident_bytes = resident_pages() * page_bytes(),
   };
+}
+
+void introduce_thread(const char* name, Work work) {
+  ASSERT(std::strlen(name) < 16);
+  ::pthread_setname_np(::pthread_self(), name);
+  // On Linux this is the calling thread's alone. A container may forbid it: then all are equal.
+  if (work == Work::kInBackground) {
+    ::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0) + kBackgroundNice);
+  }
 }
 
 std::int64_t process_id() { return ::getpid(); }

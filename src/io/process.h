@@ -21,6 +21,14 @@ struct ProcessUsage {
 /// Cost: some system calls, about 10 us.
 ProcessUsage process_usage();
 
+/// For whom a thread works.
+enum class Work : std::uint8_t {
+  kForClients,
+  kInBackground,  ///< takes a smaller share of a processor that others want, too
+};
+/// What the operating system is to know of the calling thread. `name`: at most 15 characters.
+void introduce_thread(const char* name, Work work);
+
 std::int64_t process_id();
 /// As uname tells: "Linux 6.1.0-18-amd64 x86_64".
 std::string machine_name();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/reached.h"
+#include "io/process.h"
 #include "log/recovery.h"
 
 namespace diskdb::log {
@@ -52,7 +53,12 @@ Status SegmentedLog::start() {
   }
   TRY(poison());
   has_started_ = true;
-  if (options_.start_syncer_thread) syncer_ = std::thread([this] { run_syncer(); });
+  if (options_.start_syncer_thread) {
+    syncer_ = std::thread([this] {
+      io::introduce_thread("log-syncer", io::Work::kForClients);
+      run_syncer();
+    });
+  }
   return Status::okay();
 }
 

@@ -1,7 +1,6 @@
 #include "net/epoll_transport.h"
 
 #include <poll.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -112,9 +111,6 @@ void EpollTransport::wait(TransportHandler& handler, Millis timeout, Readers rea
     if (::poll(&knock, 1, timeout_of(timeout)) > 0) drain_knocks();
     return;
   }
-  // Who was just answered, on this machine, gets a chance to ask again: the next wait then finds
-  // several connections ready instead of one (docs/decisions/024-yield-before-waiting.md).
-  if (timeout.count != 0 && served_count_ < kEventsWorthWaiting) ::sched_yield();
   const int count = ::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()),
                                  timeout_of(timeout));
   for (int i = 0; i < count; ++i) {
@@ -129,7 +125,6 @@ void EpollTransport::wait(TransportHandler& handler, Millis timeout, Readers rea
       serve(*static_cast<Peer*>(event.data.ptr), event.events, handler);
     }
   }
-  served_count_ = count;
   // remove() looks through all entries: leave none that names a peer of an earlier wait.
   for (int i = 0; i < count; ++i) events_[static_cast<std::size_t>(i)] = {};
 }

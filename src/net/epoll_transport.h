@@ -30,7 +30,6 @@ class EpollTransport final : public Transport {
 
  private:
   static constexpr std::size_t kEventsPerWait = 256;
-  static constexpr int kEventsWorthWaiting = 16;
 
   EpollTransport(Socket epoll, Socket knocker)
       : epoll_(std::move(epoll)), knocker_(std::move(knocker)) {}
@@ -45,7 +44,6 @@ class EpollTransport final : public Transport {
   Socket knocker_;  ///< an eventfd
   std::set<int> listeners_;
   std::array<epoll_event, kEventsPerWait> events_{};
-  int served_count_ = 0;  ///< by the last wait()
 };
 
 }  // namespace diskdb::net

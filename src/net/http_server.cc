@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "base/reached.h"
+#include "io/process.h"
 
 namespace diskdb::net {
 namespace {
@@ -87,7 +88,10 @@ Status HttpServer::start(std::vector<Socket> sockets) {
   if (!stop_event_) return {Code::kIo, std::string("HTTP: ") + std::strerror(errno)};
   for (const Socket& socket : sockets) TRY(start_listening(socket, kBacklog));
   listeners_ = std::move(sockets);
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    io::introduce_thread("http", io::Work::kInBackground);
+    run();
+  });
   return {};
 }
 

@@ -1,5 +1,6 @@
 #include "net/network.h"
 
+#include "io/process.h"
 #include "net/epoll_transport.h"
 #include "net/uring_transport.h"
 
@@ -53,7 +54,12 @@ Status Network::start(std::vector<Socket> sockets) {
     loops_[0]->add_listener(socket.get());
     listeners_.push_back(std::move(socket));
   }
-  for (const auto& loop : loops_) threads_.emplace_back([&loop] { loop->run(); });
+  for (const auto& loop : loops_) {
+    threads_.emplace_back([&loop] {
+      io::introduce_thread("network", io::Work::kForClients);
+      loop->run();
+    });
+  }
   return {};
 }
 

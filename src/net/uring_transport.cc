@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -288,11 +287,6 @@ void UringTransport::wait(TransportHandler& handler, Millis timeout, Readers rea
     arm_greedy();
     timeout = Millis{0};
   }
-  // Mostly some have asked again by the time that the others' replies are sent: one system call.
-  enter(Millis{0});
-  if (reap(handler, Readers::kServed) || timeout.count == 0) return;
-  // As with epoll, the others get their chance first: docs/decisions/024-yield-before-waiting.md.
-  ::sched_yield();
   enter(timeout);
   reap(handler, Readers::kServed);
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "io/process.h"
 #include "keyspace/warmer.h"
 #include "server/memory_keeper.h"
 
@@ -22,13 +23,25 @@ Background::Background(const Parts& parts, std::function<void(const std::string&
     : parts_(parts), report_(std::move(report)) {}
 
 void Background::start() {
-  threads_.emplace_back([this] { keep_memory(); });
+  threads_.emplace_back([this] {
+    io::introduce_thread("evictor", io::Work::kForClients);  // they wait if memory is exceeded
+    keep_memory();
+  });
   if (parts_.checkpointer != nullptr) {
-    threads_.emplace_back([this] { take_checkpoints(); });
-    threads_.emplace_back([this] { warm_up(); });
+    threads_.emplace_back([this] {
+      io::introduce_thread("checkpointer", io::Work::kInBackground);
+      take_checkpoints();
+    });
+    threads_.emplace_back([this] {
+      io::introduce_thread("warmer", io::Work::kInBackground);
+      warm_up();
+    });
   }
   for (int i = 0; parts_.loader != nullptr && i < kLoaderThreads; ++i) {
-    threads_.emplace_back([this] { parts_.loader->run(); });
+    threads_.emplace_back([this] {
+      io::introduce_thread("loader", io::Work::kForClients);
+      parts_.loader->run();
+    });
   }
 }
 

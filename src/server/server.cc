@@ -8,16 +8,20 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <climits>
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <forward_list>
+#include <mutex>
 #include <thread>
 
 #include "command/memory_settings.h"
 #include "command/string_commands.h"
+#include "io/process.h"
 #include "io/random.h"
 #include "keyspace/access.h"
 #include "keyspace/evictor.h"
@@ -418,15 +422,27 @@ void Server::request_shutdown(bool skips_checkpoint) {
   ::kill(::getpid(), SIGTERM);
 }
 
-Status Server::run() {
+void Server::run_cron(const std::stop_token& stop) {
+  io::introduce_thread("cron", io::Work::kInBackground);
   Cron cron(*services_);
-  pollfd waited{.fd = signals_.get(), .events = POLLIN, .revents = 0};
-  signalfd_siginfo signal{};
-  for (;;) {
-    const Millis pause = cron.step();
-    if (::poll(&waited, 1, static_cast<int>(pause.count)) <= 0) continue;
-    if (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) break;
+  std::mutex m;
+  std::condition_variable_any stopped;
+  std::unique_lock lock(m);
+  while (!stop.stop_requested()) {
+    const std::chrono::milliseconds pause(cron.step().count);
+    stopped.wait_for(lock, stop, pause, [] { return false; });
   }
+}
+
+Status Server::run() {
+  std::jthread cron([this](const std::stop_token& stop) { run_cron(stop); });
+  signalfd_siginfo signal{};
+  while (::read(signals_.get(), &signal, sizeof signal) != sizeof signal) {
+    pollfd waited{.fd = signals_.get(), .events = POLLIN, .revents = 0};
+    ::poll(&waited, 1, -1);
+  }
+  cron.request_stop();
+  cron.join();
   if (is_shutdown_requested_.load(std::memory_order_relaxed)) {
     server_log_.warning("User requested shutdown...");
   } else {

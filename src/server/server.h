@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,7 @@ class Server final : public command::Lifecycle {
   Status replay_into(keyspace::Keyspace& keyspace, const std::optional<store::Marker>& marker,
                      const std::function<Status(log::Replay&)>& read, const Replayer::Pause& pause);
   Status listen();
+  void run_cron(const std::stop_token& stop);
   void raise_descriptor_limit();
   void follow_settings();
   std::uint64_t default_memory_limit() const;
