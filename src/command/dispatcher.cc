@@ -17,17 +17,6 @@ namespace {
 // A command of several shards that was parked this often waits for them instead: it must get its
 // turn.
 constexpr int kParkedMax = 3;
-// A command whose keys were brought in this often, and were gone again when it came to run, loads
-// them in place.
-constexpr int kReloadsMax = 3;
-// Of one command's keys, so many at most are looked up in the block cache while its shards are
-// held; the others are left to the loader, known or not.
-constexpr std::size_t kCacheLookupsMax = 128;
-// Pages of one value that a command waits for at a time.
-constexpr std::size_t kPagesMax = 256;
-// A command that has waited for pages so often reads the others in place: those that came first may
-// have left memory again.
-constexpr std::size_t kFetchesMax = 32;
 // Commands of a log whose cold keys are read together.
 constexpr std::size_t kReadAheadMax = 256;
 
@@ -45,12 +34,6 @@ Bytes error_text(const CommandContext& cx, Outcome outcome) {
                                                 : refusal_text(outcome.refusal());
 }
 
-/// `count` times `unit`; what does not fit is never reached.
-std::uint64_t nanos_in(std::int64_t count, std::uint64_t unit) {
-  const auto wanted = static_cast<std::uint64_t>(count);
-  return wanted > UINT64_MAX / unit ? UINT64_MAX : wanted * unit;
-}
-
 bool may_write(const Row& row) { return row.has(Flag::kWrite) || row.has(Flag::kMayReplicate); }
 
 }  // namespace
@@ -59,7 +42,7 @@ Dispatcher::Progress Dispatcher::run(Session& session, std::span<const resp::Req
                                      resp::Reply& reply, Millis now) {
   Progress progress;
   visible_after_ = 0;
-  renew_watch();
+  timer_.renew();
   while (progress.done < requests.size() && !session.closes_after_reply &&
          !session.is_killed.load(std::memory_order_relaxed)) {
     if (session.footprint.is_waiting()) [[unlikely]] {  // woken for another reason
@@ -115,18 +98,19 @@ std::size_t Dispatcher::find_group(std::span<const resp::Request> requests) {
   std::size_t count = 0;
   for (; count < count_max; ++count) {
     const std::span<const Bytes> words = requests[count].words;
-    Plain& plain = group_[count];
+    const Row*& row = rows_[count];
     if (count > 0 && words[0] == requests[count - 1].words[0]) {
-      plain.row = group_[count - 1].row;
+      row = rows_[count - 1];
     } else {
-      plain.row = services_.table.find(words[0]);
+      row = services_.table.find(words[0]);
     }
-    if (plain.row == nullptr) break;
-    const std::size_t key_index = plain.row->single_key_index();
+    if (row == nullptr) break;
+    const std::size_t key_index = row->single_key_index();
     if (key_index == 0) break;
-    if (plain.row->has(Flag::kContainer | Flag::kBlocking | Flag::kAllShards)) break;
-    if (!plain.row->words.admits(words.size())) break;
+    if (row->has(Flag::kContainer | Flag::kBlocking | Flag::kAllShards)) break;
+    if (!row->words.admits(words.size())) break;
     if (requests[count].raw.size() > kFrameBytesReserved) break;
+    Plain& plain = group_[count];
     plain.key = access_.key(words[key_index]);
     plain.shard = &services_.keyspace.shard_of(plain.key.slot);
     __builtin_prefetch(plain.shard);
@@ -145,7 +129,7 @@ std::size_t Dispatcher::hold_group(Session& session, std::span<const resp::Reque
   bool has_elements = false;
   for (std::size_t i = 0; i < count; ++i) {
     access_.table(*group_[i].shard, session.db).prefetch_record(group_[i].key);
-    has_elements = has_elements || group_[i].row->is_of_elements();
+    has_elements = has_elements || rows_[i]->is_of_elements();
   }
   if (has_elements && count > 1) prefetch_elements(session, requests.first(count));
   return count;
@@ -155,7 +139,7 @@ std::size_t Dispatcher::hold_group(Session& session, std::span<const resp::Reque
 void Dispatcher::prefetch_elements(Session& session, std::span<const resp::Request> requests) {
   std::size_t count = 0;
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    const Row& row = *group_[i].row;
+    const Row& row = *rows_[i];
     if (!row.is_of_elements()) continue;
     const keyspace::Table& table = access_.table(*group_[i].shard, session.db);
     const keyspace::Record* record = table.find(group_[i].key);
@@ -196,10 +180,11 @@ Dispatcher::Attempt Dispatcher::run_group(Session& session, std::span<const resp
 void Dispatcher::run_held(Session& session, std::span<const resp::Request> requests,
                           resp::Reply& reply) {
   std::array<std::uint64_t, kGroupMax + 1> readings;
-  readings[0] = ticks_.now();
-  const bool times_each = this->times_each(requests.size());
+  readings[0] = timer_.now();
+  const std::span<const Row* const> rows = std::span(rows_).first(requests.size());
+  const bool times_each = timer_.times_each(rows);
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    const Row& row = *group_[i].row;
+    const Row& row = *rows_[i];
     session.is_inline_request = requests[i].raw.empty();
     CommandContext cx = context(session, row, requests[i].words, reply);
     cx.keys = {&group_[i].key, 1};
@@ -208,14 +193,15 @@ void Dispatcher::run_held(Session& session, std::span<const resp::Request> reque
     }
     if (access_.has_ready()) [[unlikely]]
       serve_ready(session);
-    if (times_each) readings[i + 1] = ticks_.now();
+    if (times_each) readings[i + 1] = timer_.now();
   }
   if (times_each) {
-    note_group(session, requests, readings.data());
+    timer_.note_each(session, rows, requests, readings.data());
   } else {
-    note_group_as_one(session, requests, ticks_.nanos(readings[0], ticks_.now()));
+    timer_.note_as_one(session, rows, requests, readings[0], timer_.now());
   }
-  session.last_row.store(group_[requests.size() - 1].row, std::memory_order_relaxed);
+  counted_commands_ += requests.size();
+  session.last_row.store(rows.back(), std::memory_order_relaxed);
   access_.release();
   visible_after_ = std::max(visible_after_, access_.visible_after());
   if (!handouts_.empty() || !later_.empty()) [[unlikely]] {
@@ -224,20 +210,17 @@ void Dispatcher::run_held(Session& session, std::span<const resp::Request> reque
   }
 }
 
-// How many of the group's first commands find their keys in memory, or known to be absent, and the
-// pages that they will look at. If the first does not because something cannot be read, unreadable_
-// says why.
+// How many of the group's first commands find what they look at in memory. If the first does not
+// because something cannot be read, unreadable_ says why.
 std::size_t Dispatcher::settle_group(Session& session, std::span<const resp::Request> requests) {
-  page_keys_.clear();
+  residency_.begin();
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const Plain& plain = group_[i];
     const keyspace::Table& table = access_.table(*plain.shard, session.db);
     if (table.cold_count() == 0 && !table.may_have_cold_pages()) [[likely]]
       continue;
-    Result<bool> is_settled = settle(session, plain.key);
-    if (is_settled.ok() && is_settled.value()) {
-      is_settled = settle_pages(session, *plain.row, requests[i].words, plain.key);
-    }
+    const Result<bool> is_settled =
+        residency_.settle(session, *rows_[i], requests[i].words, plain.key);
     if (is_settled.ok() && is_settled.value()) continue;
     if (i == 0) unreadable_ = is_settled.status();
     return i;
@@ -245,34 +228,23 @@ std::size_t Dispatcher::settle_group(Session& session, std::span<const resp::Req
   return requests.size();
 }
 
-// What the first command needs is not in memory: it gets its error, or waits, and with it all of
-// the group's cold keys, or cold pages, are asked for. Nothing is held afterwards.
+// What the first command needs is not in memory: it gets its error, or waits, and with it what the
+// others of the group lack is asked for. Nothing is held afterwards.
 Dispatcher::Attempt Dispatcher::fetch_group(Session& session,
                                             std::span<const resp::Request> requests,
                                             resp::Reply& reply) {
   if (!unreadable_.ok()) {
     access_.release();
-    CommandContext cx = context(session, *group_[0].row, requests[0].words, reply);
+    CommandContext cx = context(session, *rows_[0], requests[0].words, reply);
     refuse_unreadable(cx);
-    session.last_row.store(group_[0].row, std::memory_order_relaxed);
+    session.last_row.store(rows_[0], std::memory_order_relaxed);
     return Attempt::kDone;
   }
-  const bool is_for_pages = !page_keys_.empty();
-  unknown_.clear();
-  if (!is_for_pages) unknown_.push_back(group_[0].key);
   for (std::size_t i = 1; i < requests.size(); ++i) {
-    const Plain& plain = group_[i];
-    const Result<bool> is_settled = settle(session, plain.key);
-    if (!is_settled.ok()) continue;
-    if (!is_settled.value()) {
-      unknown_.push_back(plain.key);
-    } else if (is_for_pages) {
-      // Whether it can be read is asked when it is its turn.
-      static_cast<void>(settle_pages(session, *plain.row, requests[i].words, plain.key).ok());
-    }
+    // Whether it can be read is asked when it is its turn.
+    static_cast<void>(residency_.settle(session, *rows_[i], requests[i].words, group_[i].key).ok());
   }
-  const Held held = is_for_pages ? fetch_pages(session) : fetch(session);
-  return held == Held::kParked ? Attempt::kParked : Attempt::kAgain;
+  return residency_.fetch(session) ? Attempt::kParked : Attempt::kAgain;
 }
 
 // ---- One command alone
@@ -333,7 +305,7 @@ Dispatcher::Attempt Dispatcher::run_one(Session& session, const resp::Request& r
 
 // Requires: its keys are held.
 void Dispatcher::run_alone(CommandContext& cx, Bytes raw) {
-  const std::uint64_t began = ticks_.now();
+  const std::uint64_t began = timer_.now();
   const Outcome outcome = call(cx, raw, words_of_name(cx.row));
   if (access_.has_ready()) [[unlikely]]
     serve_ready(cx.session);
@@ -345,8 +317,9 @@ void Dispatcher::run_alone(CommandContext& cx, Bytes raw) {
     serve_later(cx.session);
     visible_after_ = std::max(visible_after_, visible_after);
   }
-  renew_watch();  // CONFIG SET counts for itself
-  note_call(cx, ticks_.nanos(began, ticks_.now()));
+  timer_.renew();  // CONFIG SET counts for itself
+  timer_.note(cx, began, timer_.now());
+  ++counted_commands_;
   visible_after_ = std::max(visible_after_, access_.visible_after());
   if (reads_server_state(cx.row)) {
     visible_after_ = std::max(visible_after_, services_.keyspace.log_end());
@@ -545,161 +518,14 @@ Dispatcher::Held Dispatcher::hold_keys(Session& session, const Row& row,
     }
   }
   if (services_.keyspace.store() == nullptr) return Held::kAll;
-  const Held held = settle_keys(session);
-  return held == Held::kAll ? settle_pages_of_keys(session, row, words) : held;
-}
-
-// ---- Cold keys
-
-// Is all that is to be known of the key in memory? Looks into the block cache if need be, and on
-// the disk only if the session has waited in vain often enough. Requires: its shard is held.
-// Errors: the store's.
-Result<bool> Dispatcher::settle(Session& session, const keyspace::Key& key) {
-  if (access_.is_known(session.db, key)) return true;
-  const bool waits = services_.loader != nullptr && session.reload_count < kReloadsMax;
-  if (session.footprint.has_loads()) {
-    const keyspace::Shard& shard = services_.keyspace.shard_of(key.slot);
-    TRY(session.footprint.failure_of(*shard.tables[session.db], key.bytes));
-  }
-  return access_.load(session.db, key, waits ? store::Reach::kMemory : store::Reach::kDisk);
-}
-
-// The same for keys_. What is not in memory is asked for.
-Dispatcher::Held Dispatcher::settle_keys(Session& session) {
-  unknown_.clear();
-  std::size_t lookup_count = 0;
-  for (const keyspace::Key& key : keys_) {
-    if (access_.is_known(session.db, key)) continue;
-    if (services_.loader != nullptr && ++lookup_count > kCacheLookupsMax &&
-        session.reload_count < kReloadsMax && !session.footprint.has_loads()) {
-      unknown_.push_back(key);
-      continue;
-    }
-    const Result<bool> is_settled = settle(session, key);
-    if (!is_settled.ok()) {
-      access_.release();
-      unreadable_ = is_settled.status();
-      return Held::kUnreadable;
-    }
-    if (!is_settled.value()) unknown_.push_back(key);
-  }
-  return unknown_.empty() ? Held::kAll : fetch(session);
-}
-
-// Asks for loads of unknown_, whose shards are held, and lets go of everything: kParked, or kAgain
-// if what the session had waited for was in vain.
-Dispatcher::Held Dispatcher::fetch(Session& session) {
-  keyspace::Footprint& footprint = session.footprint;
-  if (footprint.has_loads() || footprint.fetched() != nullptr) {
-    REACHED("dispatcher: keys left memory again before their command had run");
-    if (!footprint.was_deferred()) ++session.reload_count;
-    access_.release();
-    footprint.release();
-    return Held::kAgain;
-  }
-  if (footprint.is_empty() &&
-      !services_.loader->admission().admit(footprint.claim(), unknown_.size())) {
-    access_.release();
-    return Held::kParked;
-  }
-  loads_.clear();
-  footprint.begin();
-  for (const keyspace::Key& key : unknown_) add_load(session, key);
-  access_.release();
-  services_.loader->submit(std::move(loads_));
-  loads_ = {};
-  footprint.end();
-  return Held::kParked;
-}
-
-// ---- Cold pages of keys that are in memory
-
-// Is the page in memory now? As settle().
-Result<bool> Dispatcher::settle_page(Session& session, value::Object& object,
-                                     const value::MissingPage& missing) {
-  std::string key = keyspace::stored_page_key(object, missing.id);
-  if (const keyspace::PageFetch* fetch = session.footprint.fetched(); fetch != nullptr) {
-    if (const auto page = fetch->find(key, services_.keyspace.ingested_epoch())) {
-      TRY(access_.install_page(object, missing, *page));
-      return true;
-    }
-    if (fetch->has_asked_for(key)) {
-      TRY(fetch->failure());
-      REACHED("dispatcher: a page was fetched in vain");
-      session.reload_count = kReloadsMax;
-    }
-  }
-  const bool waits = services_.loader != nullptr && session.reload_count < kReloadsMax &&
-                     session.footprint.fetch_count() < kFetchesMax;
-  TRY_LET(const bool is_loaded,
-          access_.load_page(object, missing, waits ? store::Reach::kMemory : store::Reach::kDisk));
-  if (!is_loaded) page_keys_.push_back(std::move(key));
-  return is_loaded;
-}
-
-// Are all pages of the key's value in memory that the command is foreseen to look at? Those that
-// are not are left in page_keys_. Requires: the key is known, its shard held. Errors: as settle().
-Result<bool> Dispatcher::settle_pages(Session& session, const Row& row,
-                                      std::span<const Bytes> words, const keyspace::Key& key) {
-  if (!row.elements.are_foreseen()) return true;
-  const keyspace::Shard& shard = services_.keyspace.shard_of(key.slot);
-  if (!shard.tables[session.db]->may_have_cold_pages()) [[likely]]
-    return true;
-  const keyspace::Record* record = access_.peek_expired(session.db, key);
-  const bool is_large = record != nullptr && record->encoding() == keyspace::Encoding::kObject &&
-                        !record->object().is_small();
-  if (!is_large) return true;
-  value::Object& object = record->object();
-  const std::size_t asked_before = page_keys_.size();
-  for (bool is_new = true; is_new;) {  // below a page that has come there may be others
-    page_keys_.resize(asked_before);
-    missing_.clear();
-    row.elements.find_missing(words, object, kPagesMax, &missing_);
-    is_new = false;
-    for (const value::MissingPage& missing : missing_) {
-      if (object.tree_of(missing.id).is_resident(missing.id)) continue;  // asked for twice
-      TRY_LET(const bool is_loaded, settle_page(session, object, missing));
-      is_new = is_new || is_loaded;
-    }
-  }
-  return page_keys_.size() == asked_before;
-}
-
-// The same for keys_. What is not in memory is asked for.
-Dispatcher::Held Dispatcher::settle_pages_of_keys(Session& session, const Row& row,
-                                                  std::span<const Bytes> words) {
-  page_keys_.clear();
-  for (const keyspace::Key& key : keys_) {
-    const Result<bool> is_settled = settle_pages(session, row, words, key);
-    if (is_settled.ok()) continue;
+  const Result<bool> is_settled = residency_.settle_all(session, row, words, keys_);
+  if (!is_settled.ok()) {
     access_.release();
     unreadable_ = is_settled.status();
     return Held::kUnreadable;
   }
-  return page_keys_.empty() ? Held::kAll : fetch_pages(session);
-}
-
-// Asks for page_keys_ and lets go of everything.
-Dispatcher::Held Dispatcher::fetch_pages(Session& session) {
-  REACHED("dispatcher: parked for pages");
-  std::ranges::sort(page_keys_);
-  page_keys_.erase(std::ranges::unique(page_keys_).begin(), page_keys_.end());
-  session.footprint.begin();
-  auto fetch = session.footprint.add_pages(std::exchange(page_keys_, {}),
-                                           services_.keyspace.ingested_epoch());
-  access_.release();
-  services_.loader->submit(std::move(fetch));
-  session.footprint.end();
-  return Held::kParked;
-}
-
-// Requires: the key's shard is held.
-void Dispatcher::add_load(Session& session, const keyspace::Key& key) {
-  keyspace::Shard& shard = services_.keyspace.shard_of(key.slot);
-  const std::shared_ptr<keyspace::Table>& table = shard.tables[session.db];
-  const std::uint64_t ticket =
-      session.footprint.add(shard, table, key.bytes, services_.keyspace.next_ticket());
-  if (ticket != 0) loads_.push_back({&shard, table, std::string(key.bytes), ticket});
+  if (is_settled.value()) return Held::kAll;
+  return residency_.fetch(session) ? Held::kParked : Held::kAgain;
 }
 
 void Dispatcher::refuse_unreadable(CommandContext& cx) {
@@ -708,7 +534,8 @@ void Dispatcher::refuse_unreadable(CommandContext& cx) {
       cx.refuse("ERR the stored value cannot be read: " + unreadable_.error().message);
   unreadable_ = {};
   answer_refusal(cx, refused, &RowCounters::failed_calls);
-  note_call(cx, 0);
+  timer_.note_untimed(cx);
+  ++counted_commands_;
 }
 
 void Dispatcher::park_on(Session& session, keyspace::Shard& shard) {
@@ -739,137 +566,6 @@ void Dispatcher::refuse_unknown(std::span<const Bytes> words, resp::Reply& reply
   ++counted_commands_;
 }
 
-// ---- Timing: one reading of the clock between two commands, counters that nobody else writes, and
-// one comparison for whatever wants to know of slow ones.
-
-void Dispatcher::renew_watch() {
-  const Settings& settings = services_.config.settings();
-  const auto value = [](const Settings::Value& setting) {
-    return setting.load(std::memory_order_relaxed);
-  };
-  keeps_histograms_ = value(settings.latency_tracking) != 0;
-  const std::int64_t slow_micros = value(settings.slowlog_slower_than_micros);
-  const std::int64_t monitored_ms = value(settings.latency_monitor_ms);
-  watched_nanos_ = slow_micros < 0 ? UINT64_MAX : nanos_in(slow_micros, 1000);
-  if (monitored_ms > 0) {
-    watched_nanos_ = std::min(watched_nanos_, nanos_in(monitored_ms, 1'000'000));
-  }
-}
-
-const Dispatcher::Timed& Dispatcher::timed(const Row& row) {
-  Timed& timed = timed_[std::hash<const Row*>{}(&row) / 64 % timed_.size()];
-  if (timed.row != &row) {
-    timed = {.row = &row,
-             .times = &times_[services_.table.index_of(row)],
-             .is_quick = row.has(Flag::kFast) || row.complexity == "O(1)"};
-  }
-  return timed;
-}
-
-// Is every command of the group timed, or the group as one? Reading the clock costs as much as a
-// twentieth of a pipelined GET, so of large groups of quick commands only some are, and stand for
-// the others. As long as a whole group takes less than the slow log looks for, so does each of it;
-// if it takes more, no command was slow by nature, but the machine.
-bool Dispatcher::times_each(std::size_t count) {
-  constexpr std::uint64_t kGroupNanosUsual = 1'000'000;
-  constexpr std::size_t kLargeGroup = 4;
-  constexpr unsigned kSamplePeriod = 8;
-  if (count < kLargeGroup || watched_nanos_ < kGroupNanosUsual) return true;
-  const Row* last = nullptr;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (group_[i].row == last) continue;
-    last = group_[i].row;
-    if (!timed(*last).is_quick) return true;
-  }
-  if (!keeps_histograms_ || ++sampled_ago_ < kSamplePeriod) return false;
-  sampled_ago_ = 0;
-  return true;
-}
-
-// If it was slow, its first command stands in the slow log for it.
-void Dispatcher::note_group_as_one(const Session& session, std::span<const resp::Request> requests,
-                                   std::uint64_t nanos) {
-  for (std::size_t i = 0; i < requests.size();) {
-    const std::size_t begin = i;
-    while (i < requests.size() && group_[i].row == group_[begin].row) ++i;
-    RowTimes& times = *timed(*group_[begin].row).times;
-    times.add_calls(i - begin, nanos * (i - begin) / requests.size());
-    if (keeps_histograms_) times.unplaced_calls += i - begin;
-  }
-  counted_commands_ += requests.size();
-  if (nanos < watched_nanos_) [[likely]]
-    return;
-  REACHED("dispatcher: a group of quick commands was slow");
-  note_slow(session, *group_[0].row, requests[0].words, nanos);
-}
-
-// The i-th command of the group took from the i-th reading to the next.
-void Dispatcher::note_group(const Session& session, std::span<const resp::Request> requests,
-                            const std::uint64_t* readings) {
-  std::uint64_t nanos_max = 0;
-  for (std::size_t i = 0; i < requests.size();) {
-    const std::size_t begin = i;
-    std::uint64_t sum = 0;
-    for (; i < requests.size() && group_[i].row == group_[begin].row; ++i) {
-      const std::uint64_t nanos = ticks_.nanos(readings[i], readings[i + 1]);
-      sum += nanos;
-      nanos_max = std::max(nanos_max, nanos);
-    }
-    RowTimes& times = *timed(*group_[begin].row).times;
-    times.add_calls(i - begin, sum);
-    if (keeps_histograms_) place(times, readings + begin, i - begin);
-  }
-  counted_commands_ += requests.size();
-  if (nanos_max < watched_nanos_) [[likely]]
-    return;
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    const std::uint64_t nanos = ticks_.nanos(readings[i], readings[i + 1]);
-    if (nanos >= watched_nanos_) note_slow(session, *group_[i].row, requests[i].words, nanos);
-  }
-}
-
-// `count` calls in a row, which also stand for those that were not timed one by one.
-void Dispatcher::place(RowTimes& times, const std::uint64_t* readings, std::size_t count) {
-  LatencyHistogram& histogram = times.writable_histogram();
-  const std::uint64_t others = std::exchange(times.unplaced_calls, 0);
-  const std::uint64_t share = others / count;
-  std::uint64_t rest = others % count;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::uint64_t stands_for = 1 + share + (rest > 0 ? 1 : 0);
-    rest -= rest > 0 ? 1 : 0;
-    histogram.note(ticks_.nanos(readings[i], readings[i + 1]), stands_for);
-  }
-}
-
-void Dispatcher::note_call(const CommandContext& cx, std::uint64_t nanos) {
-  timed(cx.row).times->note(nanos, keeps_histograms_);
-  ++counted_commands_;
-  if (nanos >= watched_nanos_) note_slow(cx.session, cx.row, cx.words, nanos);
-}
-
-void Dispatcher::note_slow(const Session& session, const Row& row, std::span<const Bytes> words,
-                           std::uint64_t nanos) {
-  const Settings& settings = services_.config.settings();
-  Statistics& statistics = services_.statistics;
-  const auto micros = static_cast<std::int64_t>(nanos / 1000);
-  const std::int64_t seconds = services_.clock.wall().count / 1000;
-  const std::int64_t monitored_ms = settings.latency_monitor_ms.load(std::memory_order_relaxed);
-  if (monitored_ms > 0 && micros / 1000 >= monitored_ms) {
-    statistics.latency_monitor.add(row.has(Flag::kFast) ? "fast-command" : "command", seconds,
-                                   micros / 1000);
-  }
-  const std::int64_t slow_micros =
-      settings.slowlog_slower_than_micros.load(std::memory_order_relaxed);
-  if (slow_micros < 0 || micros < slow_micros || row.has(Flag::kSkipSlowlog)) return;
-  statistics.slow_log.add(
-      {.seconds = seconds,
-       .micros = micros,
-       .words = slow_log_words(row, words),
-       .address = session.address,
-       .client_name = session.name},
-      static_cast<std::size_t>(settings.slowlog_size_max.load(std::memory_order_relaxed)));
-}
-
 void Dispatcher::flush_counts() {
   if (const std::uint64_t edits = access_.edit_count(); edits != counted_edits_) {
     services_.statistics.edits.fetch_add(edits - std::exchange(counted_edits_, edits),
@@ -889,7 +585,7 @@ Status Dispatcher::replay(Session& session, std::span<const resp::Request> reque
       services_.keyspace.store() == nullptr ? requests.size() : kReadAheadMax;
   while (!requests.empty()) {
     auto some = requests.first(std::min(requests.size(), count_max));
-    TRY_LET(const std::size_t count, read_ahead(session, some, now));
+    TRY_LET(const std::size_t count, residency_.read_ahead(session, some, now));
     const Status done = replay_some(session, some.first(count), reply, now);
     session.footprint.release();
     TRY(done);
@@ -898,49 +594,13 @@ Status Dispatcher::replay(Session& session, std::span<const resp::Request> reque
   return Status::okay();
 }
 
-// Brings the cold keys of the next commands into memory. Returns how many commands those are: up to
-// the next that selects or changes databases.
-Result<std::size_t> Dispatcher::read_ahead(Session& session,
-                                           std::span<const resp::Request> requests, Millis now) {
-  if (services_.keyspace.store() == nullptr) return requests.size();
-  loads_.clear();
-  access_.begin(session.db, now);
-  session.footprint.begin();
-  std::size_t count = 0;
-  while (count < requests.size()) {
-    const std::span<const Bytes> words = requests[count++].words;
-    const Row* row = services_.table.resolve(words);
-    if (row == nullptr || !row->words.admits(words.size())) break;  // whoever runs it says so
-    if (row->keys.empty() || row->has(Flag::kAllShards)) break;     // SELECT, FLUSHALL, SWAPDB
-    key_indices_.clear();
-    find_key_indices(*row, words, &key_indices_);
-    for (const std::size_t index : key_indices_) {
-      const keyspace::Key key = access_.key(words[index]);
-      keyspace::Shard& shard = services_.keyspace.shard_of(key.slot);
-      access_.hold(shard);
-      if (!access_.is_known(session.db, key)) add_load(session, key);
-      access_.let_go(shard);
-    }
-  }
-  Status status;
-  if (!loads_.empty()) {
-    if (!reader_) reader_.emplace(services_.keyspace);
-    status = reader_->serve(loads_, now);
-  }
-  access_.release();
-  session.footprint.end();
-  if (status.ok()) return count;
-  session.footprint.release();
-  return status;
-}
-
 Status Dispatcher::replay_some(Session& session, std::span<const resp::Request> requests,
                                resp::Reply& reply, Millis now) {
   while (!requests.empty()) {
     access_.begin(session.db, now);
     const std::size_t count = hold_group(session, requests);
     for (std::size_t i = 0; i < count; ++i) {
-      CommandContext cx = context(session, *group_[i].row, requests[i].words, reply);
+      CommandContext cx = context(session, *rows_[i], requests[i].words, reply);
       cx.keys = {&group_[i].key, 1};
       TRY(replay_one(cx));
     }
@@ -962,7 +622,7 @@ Status Dispatcher::replay_alone(Session& session, std::span<const Bytes> words, 
   }
   access_.begin(session.db, now);
   session.park_count = kParkedMax;  // nobody else is there: waiting is over at once
-  session.reload_count = kReloadsMax;
+  session.reload_count = Residency::kReloadsMax;
   if (hold_keys(session, *row, words) == Held::kUnreadable) {
     return std::exchange(unreadable_, {});
   }

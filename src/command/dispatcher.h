@@ -6,11 +6,7 @@
 // prefetched, then the functions run in order and their frames reach the log in one append.
 // Everything else runs alone.
 //
-// Before a function runs, all that is to be known of its keys is in memory. What lies in the
-// store's block cache is fetched at once. If a key needs I/O, loads are asked for of all the
-// group's or the command's cold keys together, everything is let go, and the session parks until
-// the last has arrived (keyspace/footprint.h); then the command starts afresh. The keys stay in
-// memory until it has run.
+// Before a function runs, what it looks at is in memory (command/residency.h).
 #pragma once
 
 #include <array>
@@ -20,8 +16,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "command/call_timer.h"
 #include "command/command_table.h"
 #include "command/context.h"
+#include "command/residency.h"
 #include "command/services.h"
 #include "command/statistics.h"
 #include "io/random.h"
@@ -39,9 +37,9 @@ class Dispatcher {
   explicit Dispatcher(Services& services, std::uint64_t seed = io::entropy())
       : services_(services),
         access_(services.keyspace),
-        random_(seed),
-        ticks_(services.statistics.ticks),
-        times_(services.statistics.times.join()) {}
+        residency_(services, access_),
+        timer_(services),
+        random_(seed) {}
 
   struct Progress {
     std::size_t done = 0;    ///< requests that have their reply
@@ -64,9 +62,8 @@ class Dispatcher {
  private:
   static constexpr std::size_t kGroupMax = 16;
 
-  /// A plain command of a group, looked up and hashed.
+  /// The key of a plain command of a group, hashed.
   struct Plain {
-    const Row* row;
     keyspace::Key key;
     keyspace::Shard* shard;
   };
@@ -90,26 +87,14 @@ class Dispatcher {
   Status replay_alone(Session& session, std::span<const Bytes> words, resp::Reply& reply,
                       Millis now);
   Status replay_one(CommandContext& cx);
-  Result<std::size_t> read_ahead(Session& session, std::span<const resp::Request> requests,
-                                 Millis now);
   Status replay_some(Session& session, std::span<const resp::Request> requests, resp::Reply& reply,
                      Millis now);
-  void add_load(Session& session, const keyspace::Key& key);
   Attempt run_one(Session& session, const resp::Request& request, resp::Reply& reply);
   void run_alone(CommandContext& cx, Bytes raw);
   Held hold_keys(Session& session, const Row& row, std::span<const Bytes> words);
   std::size_t settle_group(Session& session, std::span<const resp::Request> requests);
   Attempt fetch_group(Session& session, std::span<const resp::Request> requests,
                       resp::Reply& reply);
-  Held settle_keys(Session& session);
-  Held settle_pages_of_keys(Session& session, const Row& row, std::span<const Bytes> words);
-  Result<bool> settle_pages(Session& session, const Row& row, std::span<const Bytes> words,
-                            const keyspace::Key& key);
-  Result<bool> settle_page(Session& session, value::Object& object,
-                           const value::MissingPage& missing);
-  Held fetch_pages(Session& session);
-  Result<bool> settle(Session& session, const keyspace::Key& key);
-  Held fetch(Session& session);
   Outcome call(CommandContext& cx, Bytes raw, std::size_t words_of_name);
   void begin_wait(CommandContext& cx);
   bool end_wait(Session& session, resp::Reply& reply);
@@ -124,36 +109,20 @@ class Dispatcher {
   void refuse_unreadable(CommandContext& cx);
   void refuse_unknown(std::span<const Bytes> words, resp::Reply& reply);
   void park_on(Session& session, keyspace::Shard& shard);
-  void renew_watch();
-  struct Timed {
-    const Row* row = nullptr;
-    RowTimes* times = nullptr;
-    bool is_quick = false;  ///< by nature: its time does not grow with its value
-  };
-  const Timed& timed(const Row& row);
-  bool times_each(std::size_t count);
-  void note_group_as_one(const Session& session, std::span<const resp::Request> requests,
-                         std::uint64_t nanos);
-  void note_group(const Session& session, std::span<const resp::Request> requests,
-                  const std::uint64_t* readings);
-  void place(RowTimes& times, const std::uint64_t* readings, std::size_t count);
-  void note_call(const CommandContext& cx, std::uint64_t nanos);
-  void note_slow(const Session& session, const Row& row, std::span<const Bytes> words,
-                 std::uint64_t nanos);
   void flush_counts();
 
   Services& services_;
   keyspace::Access access_;
+  Residency residency_;
+  CallTimer timer_;
   io::Random random_;
+  std::array<const Row*, kGroupMax> rows_{};  ///< of a group
   std::array<Plain, kGroupMax> group_{};
   std::array<value::ElementPrefetch, kGroupMax> prefetches_;
   std::vector<keyspace::Key> keys_;
   std::vector<std::size_t> key_indices_;
   std::vector<keyspace::Shard*> shards_;
-  std::vector<keyspace::Key> unknown_;       ///< keys that need I/O
-  std::vector<value::MissingPage> missing_;  ///< scratch of settle_pages()
-  std::vector<std::string> page_keys_;       ///< of the store: pages that need I/O
-  Status unreadable_;                        ///< why a key's value could not be read
+  Status unreadable_;  ///< why a key's value could not be read
   struct Handout {
     Blocked* blocked;
     std::string reply;
@@ -165,18 +134,10 @@ class Dispatcher {
     std::vector<std::string> keys;
   };
   std::vector<Later> later_;
-  std::vector<keyspace::LoadRequest> loads_;
-  std::optional<keyspace::LoadReader> reader_;  ///< for replay
-  resp::StringOutput silenced_;                 ///< replies that CLIENT REPLY keeps back
+  resp::StringOutput silenced_;  ///< replies that CLIENT REPLY keeps back
   log::Offset visible_after_ = 0;
-  const io::TickClock& ticks_;
-  std::vector<RowTimes>& times_;   ///< by CommandTable::index_of; written here alone
-  std::array<Timed, 16> timed_{};  ///< rows used lately, by address
-  unsigned sampled_ago_ = 0;       ///< groups since one was timed command by command
-  bool keeps_histograms_ = false;
-  std::uint64_t watched_nanos_ = UINT64_MAX;  ///< a command that takes as long is looked at
-  std::uint64_t counted_commands_ = 0;        ///< not yet in the statistics
-  std::uint64_t counted_edits_ = 0;           ///< of access_, in the statistics
+  std::uint64_t counted_commands_ = 0;  ///< not yet in the statistics
+  std::uint64_t counted_edits_ = 0;     ///< of access_, in the statistics
 };
 
 }  // namespace diskdb::command

@@ -1,5 +1,7 @@
 // Commands on keys that lie in the store alone: they wait without holding anything, start afresh
 // when all has arrived, and answer as if everything had been in memory.
+#include "command/residency.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
