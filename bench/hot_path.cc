@@ -2,7 +2,8 @@
 // executed, answered, and their frames written to a log. For counting instructions
 // (bench/instructions.py), which are the same on every run.
 //
-//     hot_path LOAD PIPELINES     # set, get, incr, mixed
+//     hot_path LOAD PIPELINES     # set, get, incr, mixed; hget, zscore, zadd (new members), zmove
+//     (new scores)
 //
 // counted_part() is what is counted; what it is given is prepared before.
 #include <fmt/format.h>
@@ -70,6 +71,11 @@ void append_command(const std::vector<std::string>& words, std::string* out) {
 
 std::vector<std::string> command_of(const std::string& load, io::Random& random) {
   const std::string number = fmt::format("{:012}", random.below(kKeyCount));
+  if (load == "hget") return {"HGET", "hash", "field:" + number};
+  if (load == "zscore") return {"ZSCORE", "scores", "member:" + number};
+  const std::string score = fmt::format("{}", random.below(1'000'000'000));
+  if (load == "zadd") return {"ZADD", "scores", score, "new:" + score};
+  if (load == "zmove") return {"ZADD", "scores", score, "member:" + number};
   const bool gets = load == "get" || (load == "mixed" && random.below(2) == 0);
   if (gets) return {"GET", "key:" + number};
   if (load == "incr") return {"INCR", "counter:" + number};
@@ -82,6 +88,17 @@ std::vector<std::string> command_of(const std::string& load, io::Random& random)
   log.write_pending();
 }
 
+/// What is there before the part that is counted.
+std::vector<std::vector<std::string>> preparation(const std::string& load, std::uint64_t i) {
+  if (load == "hget") return {{"HSET", "hash", fmt::format("field:{:012}", i), "some value"}};
+  if (load.starts_with("z")) {
+    const std::uint64_t score = i * 2'654'435'761 % 1'000'000'000;
+    return {{"ZADD", "scores", std::to_string(score), fmt::format("member:{:012}", i)}};
+  }
+  return {{"SET", fmt::format("key:{:012}", i), std::string(kValueBytes, 'v')},
+          {"INCR", fmt::format("counter:{:012}", i)}};
+}
+
 int run(const std::string& load, std::size_t pipeline_count) {
   ScratchLog log;
   command::TestServer server(log.get());
@@ -89,8 +106,7 @@ int run(const std::string& load, std::size_t pipeline_count) {
   std::string text;
   for (std::uint64_t i = 0; i < kKeyCount; ++i) {
     text.clear();
-    append_command({"SET", fmt::format("key:{:012}", i), std::string(kValueBytes, 'v')}, &text);
-    append_command({"INCR", fmt::format("counter:{:012}", i)}, &text);
+    for (const auto& words : preparation(load, i)) append_command(words, &text);
     (void)server.run_raw(text);
     log.get()->write_pending();
   }
@@ -108,7 +124,7 @@ int run(const std::string& load, std::size_t pipeline_count) {
 int main(int argc, char** argv) {
   const auto count = argc == 3 ? parse_integer(argv[2]) : std::nullopt;
   if (!count || *count <= 0) {
-    fmt::print(stderr, "usage: hot_path set|get|incr|mixed PIPELINES\n");
+    fmt::print(stderr, "usage: hot_path LOAD PIPELINES\n");
     return 2;
   }
   return run(argv[1], static_cast<std::size_t>(*count));
