@@ -12,6 +12,8 @@ namespace diskdb::server {
 namespace {
 
 constexpr std::chrono::milliseconds kCheckpointPeriod{20};
+constexpr std::chrono::milliseconds kFreeingPeriod{100};
+constexpr std::chrono::milliseconds kFreeingPause{10};  // between two bits
 // A disk answers several reads in the time of one.
 constexpr int kLoaderThreads = 4;
 // After a failure: long enough not to burn a processor, short against the time a full disk lasts.
@@ -26,6 +28,10 @@ void Background::start() {
   threads_.emplace_back([this] {
     io::introduce_thread("evictor", io::Work::kForClients);  // they wait if memory is exceeded
     keep_memory();
+  });
+  threads_.emplace_back([this] {
+    io::introduce_thread("reaper", io::Work::kInBackground);
+    free_memory();
   });
   if (parts_.checkpointer != nullptr) {
     threads_.emplace_back([this] {
@@ -113,6 +119,15 @@ void Background::keep_memory() {
                           [this] { return is_stopping_; })) {
       return;
     }
+  }
+}
+
+// Of flushed databases and of large values: a bit at a time.
+void Background::free_memory() {
+  for (;;) {
+    const auto pause = parts_.keyspace.free_detached() ? kFreeingPause : kFreeingPeriod;
+    std::unique_lock lock(m_);
+    if (changed_.wait_for(lock, pause, [this] { return is_stopping_; })) return;
   }
 }
 

@@ -1,6 +1,7 @@
 // server/background.h — the threads that move data between memory and the store: one takes
 // checkpoints when they are due or asked for, one keeps memory within its limit, some load what
-// commands wait for, and one, after a start, brings back what was in memory before.
+// commands wait for, one, after a start, brings back what was in memory before; and one frees what
+// nobody can see any more.
 #pragma once
 
 #include <condition_variable>
@@ -50,6 +51,7 @@ class Background {
   void take_checkpoints();
   void keep_memory();
   void warm_up();
+  void free_memory();
 
   Parts parts_;
   std::function<void(const std::string&)> report_;

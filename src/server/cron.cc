@@ -48,8 +48,7 @@ Millis Cron::step() {
   const bool has_more_cold = expire_cold(now + Micros{budget.count / 2});
   const bool has_more_expired = expire(now + budget);
   note_latency("expire-cycle", (services_.clock.monotonic() - expiry_began).count);
-  const bool has_more_detached = services_.keyspace.free_detached();
-  return has_more_expired || has_more_cold || has_more_detached ? kBusyPeriod : kPeriod;
+  return has_more_expired || has_more_cold ? kBusyPeriod : kPeriod;
 }
 
 // Keys that are in the store only. True if time ran out.

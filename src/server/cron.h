@@ -1,5 +1,5 @@
 // server/cron.h — what has to be done now and then, on a thread of its own: what expired, figures
-// for INFO, memory of flushed databases, clients whose pause is over.
+// for INFO, clients whose pause is over.
 #pragma once
 
 #include <cstddef>

@@ -423,7 +423,7 @@ void Server::request_shutdown(bool skips_checkpoint) {
 }
 
 void Server::run_cron(const std::stop_token& stop) {
-  io::introduce_thread("cron", io::Work::kInBackground);
+  io::introduce_thread("cron", io::Work::kForClients);  // they wait for shards and frames of it
   Cron cron(*services_);
   std::mutex m;
   std::condition_variable_any stopped;
