@@ -7,6 +7,7 @@
 build_packages=(
   g++ cmake ninja-build pkg-config python3
   libfmt-dev libssl-dev libjemalloc-dev libxxhash-dev libtomlplusplus-dev librocksdb-dev liburing-dev
+  rapidjson-dev libre2-dev
 )
 
 # What the tests need besides. redis-tools brings redis-cli, redis-benchmark and, as redis-check-rdb, the

@@ -27,6 +27,7 @@ constexpr CategoryName kNames[] = {
     {Category::kConnection, "connection"},
     {Category::kTransaction, "transaction"},
     {Category::kScripting, "scripting"},
+    {Category::kJson, "json"},
 };
 
 Category of_group(Group group) {

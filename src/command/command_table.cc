@@ -185,7 +185,7 @@ std::vector<std::span<const Row>> all_families() {
           hash_rows(),    set_rows(),        sorted_set_rows(),  geo_rows(),
           generic_rows(), connection_rows(), client_rows(),      introspection_rows(),
           config_rows(),  server_rows(),     debug_rows(),       slowlog_rows(),
-          latency_rows(), memory_rows()};
+          latency_rows(), memory_rows(),     json_rows()};
 }
 
 }  // namespace diskdb::command

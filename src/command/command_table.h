@@ -68,6 +68,7 @@ std::span<const Row> hash_rows();
 std::span<const Row> set_rows();
 std::span<const Row> sorted_set_rows();
 std::span<const Row> geo_rows();
+std::span<const Row> json_rows();
 std::span<const Row> generic_rows();
 std::span<const Row> connection_rows();
 std::span<const Row> client_rows();  ///< CLIENT and its subcommands

@@ -11,6 +11,7 @@
 #include "command/set_commands.h"
 #include "command/sorted_set_edit.h"
 #include "types/hash.h"
+#include "types/json_document.h"
 #include "types/list.h"
 #include "types/rdb.h"
 #include "types/set.h"
@@ -77,6 +78,14 @@ void fill(CommandContext& cx, keyspace::ObjectEdit& edit, const RdbValue& value)
         const Millis expiry = value.expiries.empty() ? Millis{} : value.expiries[i / 2];
         hash.put(value.elements[i], value.elements[i + 1], hashes::limits_of(cx), expiry);
       }
+      break;
+    }
+    case Type::kModule: {
+      types::JsonTokens document;
+      std::string error;
+      const bool is_json = types::parse_json(value.text, &document, &error);
+      ASSERT(is_json);  // parse_dump() has looked
+      types::JsonEdit(edit.object(), edit.use()).begin(document);
       break;
     }
     default: {

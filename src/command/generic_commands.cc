@@ -39,7 +39,14 @@ Outcome touch(CommandContext& cx, Arguments) {
 /// TYPE key
 Outcome type(CommandContext& cx, Arguments) {
   const keyspace::Record* record = cx.keyspace.peek(cx.key());
-  cx.reply.simple(record == nullptr ? "none" : type_name(record->type()));
+  const bool is_plain = cx.reply.dialect() == resp::Dialect::kPlain;
+  if (record == nullptr) {
+    cx.reply.simple("none");
+  } else if (is_plain && record->type() == keyspace::Type::kModule) {
+    cx.reply.simple("json");
+  } else {
+    cx.reply.simple(type_name(record->type()));
+  }
   return Outcome::done();
 }
 
@@ -440,7 +447,7 @@ Bytes type_name(keyspace::Type type) {
     case keyspace::Type::kHash:
       return "hash";
     case keyspace::Type::kModule:
-      return "module";
+      return "ReJSON-RL";
     case keyspace::Type::kStream:
       return "stream";
   }

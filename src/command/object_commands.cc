@@ -25,6 +25,7 @@ Bytes string_encoding_name(const keyspace::Record& record) {
 
 Bytes encoding_name(const keyspace::Record& record) {
   if (record.type() == keyspace::Type::kString) return string_encoding_name(record);
+  if (record.type() == keyspace::Type::kModule) return "raw";
   const value::Object& object = record.object();
   const bool is_large = types::has_trait(object, types::Trait::kShowsLarge);
   switch (object.layout()) {

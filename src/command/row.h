@@ -166,6 +166,7 @@ enum class Category : std::uint32_t {
   kConnection = 1U << 18,
   kTransaction = 1U << 19,
   kScripting = 1U << 20,
+  kJson = 1U << 21,
   kOfGroup = 1U << 31,  ///< what the group says
 };
 constexpr Category operator|(Category a, Category b) {

@@ -42,7 +42,7 @@ value::Layout layout_of(Type type) {
     case Type::kSortedSet:
       return value::Layout::kScores;
     default:
-      ASSERT(type == Type::kList);
+      ASSERT(type == Type::kList || type == Type::kModule);
       return value::Layout::kSequence;
   }
 }

@@ -33,7 +33,7 @@ enum class Type : std::uint8_t {
   kSet = 2,
   kSortedSet = 3,
   kHash = 4,
-  kModule = 5,
+  kModule = 5,  ///< a JSON document: tokens (types/json_token.h); Redis has it from a module
   kStream = 6,
 };
 

@@ -12,6 +12,7 @@
 #include "base/crc.h"
 #include "base/number.h"
 #include "keyspace/string_text.h"
+#include "types/json_document.h"
 #include "types/traits.h"
 
 namespace diskdb::types {
@@ -27,6 +28,7 @@ enum : std::uint8_t {
   kSortedSetText = 3,
   kHash = 4,
   kSortedSetBinary = 5,
+  kModule2 = 7,
   kHashZipmap = 9,
   kListZiplist = 10,
   kSetIntset = 11,
@@ -45,6 +47,22 @@ enum : std::uint8_t {
 constexpr std::uint16_t kVersionWritten = 6;
 constexpr std::uint16_t kVersionOfBinaryScores = 8;
 constexpr std::uint16_t kVersionOfDatedHashes = 12;
+constexpr std::uint16_t kVersionOfModules = 8;
+
+// A module's value: the module's id, then opcodes with what they announce. An id is nine characters
+// of six bits each and ten bits of the version of what the module writes.
+constexpr Bytes kModuleAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr Bytes kJsonModule = "ReJSON-RL";
+constexpr std::uint64_t kJsonModuleVersion = 3;  // one string: the document's text
+constexpr std::uint64_t kModuleEnd = 0;
+constexpr std::uint64_t kModuleString = 5;
+
+constexpr std::uint64_t json_module_id() {
+  std::uint64_t id = 0;
+  for (const char c : kJsonModule) id = id << 6U | kModuleAlphabet.find(c);
+  return id << 10U | kJsonModuleVersion;
+}
 
 constexpr std::size_t kFooterBytes = 10;
 
@@ -399,6 +417,15 @@ void read_dated_listpack(Reader& reader, RdbValue* value) {
   }
 }
 
+/// A JSON document as RedisJSON writes it.
+void read_module(Reader& reader, RdbValue* value) {
+  value->type = Type::kModule;
+  if (read_length(reader).value != json_module_id()) return reader.fail();
+  if (read_length(reader).value != kModuleString) return reader.fail();
+  value->text = read_string(reader);
+  if (read_length(reader).value != kModuleEnd) reader.fail();
+}
+
 void read_value(Reader& reader, std::uint8_t kind, RdbValue* value) {
   Elements* const elements = &value->elements;
   switch (kind) {
@@ -429,6 +456,8 @@ void read_value(Reader& reader, std::uint8_t kind, RdbValue* value) {
       if (kind == kHashZipmap) return read_zipmap(read_string(reader), reader, elements);
       if (kind == kHashZiplist) return read_ziplist(read_string(reader), reader, elements);
       return read_listpack(read_string(reader), reader, elements);
+    case kModule2:
+      return read_module(reader, value);
     case kHashDated:
     case kHashDatedListpack:
       value->type = Type::kHash;
@@ -454,6 +483,11 @@ void read_value(Reader& reader, std::uint8_t kind, RdbValue* value) {
 
 Status check(const RdbValue& value) {
   if (value.type == Type::kString) return {};
+  if (value.type == Type::kModule) {
+    JsonTokens tokens;
+    std::string error;
+    return parse_json(value.text, &tokens, &error) ? Status() : Status(corrupt("no JSON"));
+  }
   if (value.elements.empty()) return corrupt("a value without elements");
   if (value.type == Type::kHash && value.elements.size() % 2 != 0) {
     return corrupt("a field without a value");
@@ -535,6 +569,19 @@ void append_dated_hash(const value::ObjectHandle& fields, std::string* out) {
   }
 }
 
+void append_json(const keyspace::Record& record, const value::ObjectUse& reading,
+                 std::string* out) {
+  JsonWalk walk(record.object(), reading);
+  std::string text;
+  JsonWriter writer({}, &text);
+  write_value(walk, 0, &writer);
+  out->push_back(static_cast<char>(kModule2));
+  append_length(json_module_id(), out);
+  append_length(kModuleString, out);
+  append_string(text, out);
+  append_length(kModuleEnd, out);
+}
+
 void append_footer(std::uint16_t version, std::string* out) {
   append_little_endian(version, 2, out);
   append_little_endian(crc64(*out), 8, out);
@@ -549,6 +596,11 @@ std::string dump_value(const keyspace::Record& record, const value::ObjectUse& r
     out.push_back(static_cast<char>(kHashDated));
     append_dated_hash(value::ObjectHandle(record.object(), reading), &out);
     append_footer(kVersionOfDatedHashes, &out);
+    return out;
+  }
+  if (record.type() == Type::kModule) {
+    append_json(record, reading, &out);
+    append_footer(kVersionOfModules, &out);
     return out;
   }
   out.push_back(static_cast<char>(kind));

@@ -21,7 +21,7 @@ namespace diskdb::types {
 /// A value taken apart.
 struct RdbValue {
   keyspace::Type type = keyspace::Type::kString;
-  std::string text;                   ///< of a string
+  std::string text;                   ///< of a string; of a JSON document: as JSON
   std::vector<std::string> elements;  ///< in order; of a hash: field, value, field, value, ...
   std::vector<double> scores;         ///< of a sorted set's elements
   std::vector<Millis> expiries;       ///< of a hash's fields, if any has one; 0: none

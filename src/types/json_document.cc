@@ -1,0 +1,470 @@
+#include "types/json_document.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <compare>
+
+#include "base/assert.h"
+
+namespace diskdb::types {
+namespace {
+
+/// A walk of so many steps costs less than a look-up by position.
+constexpr std::uint64_t kStepsMax = 12;
+/// Of a corrupt document: no valid one is deeper.
+constexpr std::size_t kRecursionMax = kJsonDepthMax + 2;
+
+/// The containers on the way to a value, on the stack.
+struct Trail {
+  std::uint64_t position;
+  const Trail* parent;
+  std::size_t depth;
+};
+
+std::size_t depth_of(const Trail* trail) { return trail == nullptr ? 0 : trail->depth; }
+
+/// A term's value in a filter: none if a path leads nowhere or to several places.
+struct TermValue {
+  std::optional<JsonTokens> tokens;
+  bool is_constant = false;
+};
+
+/// Less, equal or greater; unordered if the two cannot be compared.
+std::partial_ordering compare(const JsonToken& a, const JsonToken& b) {
+  if (a.is_number() && b.is_number()) {
+    if (a.is_integer() && b.is_integer()) return a.integer <=> b.integer;
+    return a.as_double() <=> b.as_double();
+  }
+  if (a.is_string() && b.is_string()) return a.text.compare(b.text) <=> 0;
+  if (a.is_boolean() && b.is_boolean()) {
+    return (a.kind == JsonKind::kTrue ? 1 : 0) <=> (b.kind == JsonKind::kTrue ? 1 : 0);
+  }
+  const bool are_null = a.kind == JsonKind::kNull && b.kind == JsonKind::kNull;
+  return are_null ? std::partial_ordering::equivalent : std::partial_ordering::unordered;
+}
+
+/// Runs a path. Recursion is bounded by the path's steps and nesting and the document's depth.
+class Finder {
+ public:
+  struct Sink {
+    JsonMatches* matches;
+    bool with_ancestors;
+    std::size_t count_max;
+  };
+
+  explicit Finder(JsonWalk& walk)
+      : walk_(walk), visits_left_(std::max(kJsonVisitsMin, 4 * walk.count())) {}
+
+  bool fits() const { return visits_left_ > 0; }
+  void run(const JsonSteps& steps, std::uint64_t position, const Sink& sink) {
+    go(steps, 0, position, nullptr, sink);
+  }
+
+ private:
+  bool is_full(const Sink& sink) const {
+    return !fits() || sink.matches->count() >= sink.count_max;
+  }
+  /// One more value is looked at; false: too many.
+  bool visit() { return visits_left_ > 0 && --visits_left_ > 0; }
+
+  void go(const JsonSteps& steps, std::size_t step, std::uint64_t position, const Trail* trail,
+          const Sink& sink);
+  void go_to_names(const JsonSteps& steps, std::size_t step, std::uint64_t position,
+                   const Trail* trail, const Sink& sink);
+  void go_to_indexes(const JsonSteps& steps, std::size_t step, std::uint64_t position,
+                     const Trail* trail, const Sink& sink);
+  void go_to_slice(const JsonSteps& steps, std::size_t step, std::uint64_t position,
+                   const Trail* trail, const Sink& sink);
+  void descend(const JsonSteps& steps, std::size_t step, std::uint64_t position, const Trail* trail,
+               const Sink& sink);
+  void filter(const JsonSteps& steps, std::size_t step, std::uint64_t position, const Trail* trail,
+              const Sink& sink);
+  void found(std::uint64_t position, const Trail* trail, const Sink& sink);
+  /// Calls for the position of each child's value until that returns false.
+  template <typename Use>
+  void each_child(std::uint64_t position, Use use);
+
+  bool holds(const JsonCondition& condition, std::uint64_t position);
+  bool holds(const JsonCondition::Operand& operand, std::uint64_t position) {
+    return operand.test != nullptr ? holds(*operand.test, position)
+                                   : holds(*operand.condition, position);
+  }
+  bool holds(const JsonTest& test, std::uint64_t position);
+  TermValue value_of(const JsonTerm& term, std::uint64_t position);
+  bool matches(const JsonTest& test, const TermValue& left, const TermValue& right);
+
+  JsonWalk& walk_;
+  std::uint64_t visits_left_;
+  std::string last_pattern_;
+  std::shared_ptr<const re2::RE2> last_expression_;
+};
+
+template <typename Use>
+void Finder::each_child(std::uint64_t position, Use use) {
+  walk_.seek(position);
+  const JsonToken container = walk_.token();
+  const std::uint64_t end = walk_.after();
+  const std::uint64_t name_tokens = container.is_object() ? 1 : 0;
+  std::uint64_t left = container.is_container() ? container.child_count : 0;
+  for (std::uint64_t child = position + 1 + name_tokens; child < end && left > 0; --left) {
+    if (!visit()) return;
+    walk_.seek(child);
+    const std::uint64_t next = walk_.after() + name_tokens;
+    if (!use(child)) return;
+    child = next;
+  }
+}
+
+void Finder::found(std::uint64_t position, const Trail* trail, const Sink& sink) {
+  if (!sink.with_ancestors) return sink.matches->add(position, {});
+  std::uint64_t ancestors[kRecursionMax];
+  const std::size_t depth = depth_of(trail);
+  std::size_t i = depth;
+  for (; trail != nullptr; trail = trail->parent) ancestors[--i] = trail->position;
+  sink.matches->add(position, {ancestors, depth});
+}
+
+void Finder::go(const JsonSteps& steps, std::size_t step, std::uint64_t position,
+                const Trail* trail, const Sink& sink) {
+  if (is_full(sink) || !visit() || depth_of(trail) >= kRecursionMax - 1) return;
+  if (step == steps.size()) return found(position, trail, sink);
+  switch (steps[step].kind) {
+    case JsonStep::Kind::kNames:
+      return go_to_names(steps, step, position, trail, sink);
+    case JsonStep::Kind::kIndexes:
+      return go_to_indexes(steps, step, position, trail, sink);
+    case JsonStep::Kind::kSlice:
+      return go_to_slice(steps, step, position, trail, sink);
+    case JsonStep::Kind::kAll: {
+      const Trail here{position, trail, depth_of(trail) + 1};
+      return each_child(position, [&](std::uint64_t child) {
+        go(steps, step + 1, child, &here, sink);
+        return !is_full(sink);
+      });
+    }
+    case JsonStep::Kind::kDescend:
+      go(steps, step + 1, position, trail, sink);
+      return descend(steps, step + 1, position, trail, sink);
+    case JsonStep::Kind::kFilter:
+      return filter(steps, step, position, trail, sink);
+  }
+}
+
+void Finder::go_to_names(const JsonSteps& steps, std::size_t step, std::uint64_t position,
+                         const Trail* trail, const Sink& sink) {
+  const Trail here{position, trail, depth_of(trail) + 1};
+  for (const std::string& name : steps[step].names) {
+    const auto value = find_member(walk_, position, name);
+    if (value) go(steps, step + 1, *value, &here, sink);
+  }
+}
+
+void Finder::go_to_indexes(const JsonSteps& steps, std::size_t step, std::uint64_t position,
+                           const Trail* trail, const Sink& sink) {
+  walk_.seek(position);
+  const JsonToken array = walk_.token();
+  if (!array.is_array()) return;
+  const Trail here{position, trail, depth_of(trail) + 1};
+  const auto count = static_cast<std::int64_t>(array.child_count);
+  for (const std::int64_t index : steps[step].indexes) {
+    const std::int64_t at = index < 0 ? std::max<std::int64_t>(index + count, 0) : index;
+    if (at >= count) continue;
+    go(steps, step + 1, child_at(walk_, position, static_cast<std::uint64_t>(at)), &here, sink);
+  }
+}
+
+void Finder::go_to_slice(const JsonSteps& steps, std::size_t step, std::uint64_t position,
+                         const Trail* trail, const Sink& sink) {
+  walk_.seek(position);
+  const JsonToken array = walk_.token();
+  if (!array.is_array()) return;
+  const JsonStep& slice = steps[step];
+  const auto count = static_cast<std::int64_t>(array.child_count);
+  const auto bound = [count](std::int64_t index) {
+    return index < 0 ? std::max<std::int64_t>(index + count, 0) : std::min(index, count);
+  };
+  const auto from = static_cast<std::uint64_t>(slice.from ? bound(*slice.from) : 0);
+  const auto to = static_cast<std::uint64_t>(slice.to ? bound(*slice.to) : count);
+  if (from >= to) return;
+  const Trail here{position, trail, depth_of(trail) + 1};
+  std::uint64_t child = child_at(walk_, position, from);
+  for (std::uint64_t index = from; index < to && child < walk_.count(); ++index) {
+    if (is_full(sink) || !visit()) return;
+    walk_.seek(child);
+    const std::uint64_t next = walk_.after();
+    if ((index - from) % slice.step == 0) go(steps, step + 1, child, &here, sink);
+    child = next;
+  }
+}
+
+void Finder::descend(const JsonSteps& steps, std::size_t step, std::uint64_t position,
+                     const Trail* trail, const Sink& sink) {
+  if (depth_of(trail) >= kRecursionMax - 1) return;
+  const Trail here{position, trail, depth_of(trail) + 1};
+  each_child(position, [&](std::uint64_t child) {
+    go(steps, step, child, &here, sink);
+    walk_.seek(child);
+    if (walk_.token().is_container()) descend(steps, step, child, &here, sink);
+    return !is_full(sink);
+  });
+}
+
+void Finder::filter(const JsonSteps& steps, std::size_t step, std::uint64_t position,
+                    const Trail* trail, const Sink& sink) {
+  const JsonCondition& condition = *steps[step].condition;
+  walk_.seek(position);
+  if (!walk_.token().is_container()) {
+    if (holds(condition, position)) go(steps, step + 1, position, trail, sink);
+    return;
+  }
+  const Trail here{position, trail, depth_of(trail) + 1};
+  each_child(position, [&](std::uint64_t child) {
+    if (holds(condition, child)) go(steps, step + 1, child, &here, sink);
+    return !is_full(sink);
+  });
+}
+
+bool Finder::holds(const JsonCondition& condition, std::uint64_t position) {
+  return std::ranges::any_of(condition.alternatives, [&](const auto& together) {
+    return std::ranges::all_of(
+        together, [&](const JsonCondition::Operand& one) { return holds(one, position); });
+  });
+}
+
+bool Finder::holds(const JsonTest& test, std::uint64_t position) {
+  using Operator = JsonTest::Operator;
+  const TermValue left = value_of(test.left, position);
+  if (test.op == Operator::kExists) return left.tokens.has_value();
+  const TermValue right = value_of(test.right, position);
+  if (!left.tokens || !right.tokens) return test.op == Operator::kUnequal;
+  const JsonToken a = left.tokens->at(0);
+  const JsonToken b = right.tokens->at(0);
+  const std::partial_ordering order = compare(a, b);
+  const bool is_equal =
+      a.is_container() ? are_equal(*left.tokens, 0, *right.tokens, 0) : std::is_eq(order);
+  switch (test.op) {
+    case Operator::kEqual:
+      return is_equal;
+    case Operator::kUnequal:
+      return !is_equal;
+    case Operator::kLess:
+      return std::is_lt(order);
+    case Operator::kAtMost:
+      return std::is_lteq(order);
+    case Operator::kGreater:
+      return std::is_gt(order);
+    case Operator::kAtLeast:
+      return std::is_gteq(order);
+    default:
+      return matches(test, left, right);
+  }
+}
+
+bool Finder::matches(const JsonTest& test, const TermValue& left, const TermValue& right) {
+  const JsonToken text = left.tokens->at(0);
+  const JsonToken pattern = right.tokens->at(0);
+  if (left.is_constant || !text.is_string() || !pattern.is_string()) return false;
+  if (right.is_constant) {
+    return test.expression != nullptr && matches_expression(*test.expression, text.text);
+  }
+  if (last_expression_ == nullptr || last_pattern_ != pattern.text) {
+    last_pattern_ = pattern.text;
+    last_expression_ = compile_expression(pattern.text);
+  }
+  return last_expression_ != nullptr && matches_expression(*last_expression_, text.text);
+}
+
+TermValue Finder::value_of(const JsonTerm& term, std::uint64_t position) {
+  if (term.kind == JsonTerm::Kind::kConstant) {
+    return {.tokens = term.constant, .is_constant = true};
+  }
+  std::uint64_t place = term.kind == JsonTerm::Kind::kRoot ? 0 : position;
+  if (!term.steps.empty()) {
+    JsonMatches matches;
+    run(term.steps, place, {.matches = &matches, .with_ancestors = false, .count_max = 2});
+    if (matches.count() != 1) return {};
+    place = matches.position(0);
+  }
+  TermValue value{.tokens = JsonTokens()};
+  walk_.seek(place);
+  visits_left_ -= std::min(visits_left_, walk_.token().tokens_below);
+  copy_value(walk_, place, &*value.tokens);
+  return value;
+}
+
+}  // namespace
+
+// ---- JsonWalk
+
+void JsonWalk::seek(std::uint64_t position) {
+  ASSERT_SLOW(position < count_);
+  if (cursor_ && position >= position_ && position - position_ <= kStepsMax) {
+    for (; position_ < position; ++position_) cursor_->next();
+    return;
+  }
+  cursor_.emplace(elements_.at(position));
+  position_ = position;
+}
+
+JsonToken JsonWalk::token() {
+  if (!cursor_) cursor_.emplace(elements_.at(position_));
+  JsonToken token = decode_json_token(cursor_->entry());
+  token.tokens_below = std::min(token.tokens_below, count_ - position_ - 1);
+  return token;
+}
+
+void copy_value(JsonWalk& walk, std::uint64_t position, JsonTokens* out) {
+  walk.seek(position);
+  const std::uint64_t end = walk.after();
+  std::vector<std::uint64_t> open;  // where containers end
+  for (std::uint64_t at = position; at < end; ++at) {
+    walk.seek(at);
+    JsonToken token = walk.token();
+    while (!open.empty() && open.back() <= at) open.pop_back();
+    const std::uint64_t limit = open.empty() ? end : open.back();
+    token.tokens_below = std::min(token.tokens_below, limit - at - 1);
+    if (token.is_container() && open.size() >= kJsonDepthMax) token = JsonToken::null();
+    out->add(token);
+    if (!token.is_container()) continue;
+    open.push_back(at + 1 + token.tokens_below);
+    out->note_depth(open.size());
+  }
+}
+
+void write_value(JsonWalk& walk, std::uint64_t position, JsonWriter* writer) {
+  walk.seek(position);
+  const std::uint64_t end = walk.after();
+  for (std::uint64_t at = position; at < end; ++at) {
+    walk.seek(at);
+    writer->token(walk.token());
+  }
+}
+
+// ---- Finding
+
+void JsonMatches::add(std::uint64_t position, std::span<const std::uint64_t> ancestors) {
+  ancestors_.insert(ancestors_.end(), ancestors.begin(), ancestors.end());
+  places_.push_back({position, ancestors_.size()});
+}
+
+bool find_matches(JsonWalk& walk, const JsonSteps& steps, bool with_ancestors,
+                  JsonMatches* matches) {
+  Finder finder(walk);
+  finder.run(
+      steps, 0,
+      {.matches = matches, .with_ancestors = with_ancestors, .count_max = kJsonVisitsMin / 10});
+  return finder.fits() && matches->count() < kJsonVisitsMin / 10;
+}
+
+std::optional<std::uint64_t> find_first_match(JsonWalk& walk, const JsonSteps& steps, bool* fits) {
+  JsonMatches matches;
+  Finder finder(walk);
+  finder.run(steps, 0, {.matches = &matches, .with_ancestors = false, .count_max = 1});
+  *fits = finder.fits();
+  return matches.is_empty() ? std::nullopt : std::optional(matches.position(0));
+}
+
+std::uint64_t child_at(JsonWalk& walk, std::uint64_t position, std::uint64_t index) {
+  walk.seek(position);
+  const JsonToken container = walk.token();
+  const std::uint64_t own = container.is_object() ? 2 : 1;  // tokens of a child that is a scalar
+  // Where all children are scalars their places follow.
+  if (container.tokens_below == container.child_count * own) {
+    return std::min(position + own * (index + 1), walk.count() - 1);
+  }
+  std::uint64_t child = position + own;
+  for (; index > 0 && child < walk.count(); --index) {
+    walk.seek(child);
+    child = walk.after() + own - 1;
+  }
+  return std::min(child, walk.count() - 1);
+}
+
+std::optional<std::uint64_t> find_member(JsonWalk& walk, std::uint64_t position, Bytes name) {
+  walk.seek(position);
+  const JsonToken object = walk.token();
+  if (!object.is_object()) return std::nullopt;
+  const std::uint64_t end = walk.after();
+  for (std::uint64_t at = position + 1; at + 1 < end;) {
+    walk.seek(at);
+    const bool is_it = walk.token().text == name;
+    walk.seek(at + 1);
+    if (is_it) return at + 1;
+    at = walk.after();
+  }
+  return std::nullopt;
+}
+
+// ---- JsonEdit
+
+JsonToken JsonEdit::at(std::uint64_t position) {
+  return decode_json_token(tokens_.at(position).entry());
+}
+
+void JsonEdit::begin(const JsonTokens& value) { insert_all(0, value, 0); }
+
+void JsonEdit::insert_all(std::uint64_t position, const JsonTokens& tokens, std::size_t first) {
+  for (std::size_t i = first; i < tokens.count(); ++i) {
+    tokens_.insert(position++, tokens.entry(i, &scratch_));
+  }
+}
+
+// The first token is replaced, the others go and come: so the document never is without one, and
+// what goes need not be read.
+void JsonEdit::replace(std::uint64_t position, Ancestors ancestors, const JsonTokens& value) {
+  const std::uint64_t below = std::min(at(position).tokens_below, tokens_.count() - position - 1);
+  if (below > 0) tokens_.erase(position + 1, position + 1 + below);
+  tokens_.replace(position, value.entry(0, &scratch_));
+  insert_all(position + 1, value, 1);
+  add_to_all(ancestors,
+             static_cast<std::int64_t>(value.count() - 1) - static_cast<std::int64_t>(below));
+}
+
+void JsonEdit::replace_scalar(std::uint64_t position, const JsonToken& token) {
+  scratch_.clear();
+  append_json_token(token, &scratch_);
+  tokens_.replace(position, scratch_);
+}
+
+void JsonEdit::erase_child(std::uint64_t position, Ancestors ancestors) {
+  ASSERT(!ancestors.empty());
+  const std::uint64_t parent = ancestors.back();
+  const std::uint64_t end = std::min(position + 1 + at(position).tokens_below, tokens_.count());
+  const std::uint64_t begin = at(parent).is_object() ? position - 1 : position;
+  erase_children(parent, ancestors.first(ancestors.size() - 1), begin, end, 1);
+}
+
+void JsonEdit::insert_children(std::uint64_t position, Ancestors ancestors, std::uint64_t place,
+                               const JsonTokens& tokens, std::uint64_t child_count) {
+  insert_all(place, tokens, 0);
+  const auto added = static_cast<std::int64_t>(tokens.count());
+  add_to(position, static_cast<std::int64_t>(child_count), added);
+  add_to_all(ancestors, added);
+}
+
+void JsonEdit::erase_children(std::uint64_t position, Ancestors ancestors, std::uint64_t first,
+                              std::uint64_t last, std::uint64_t child_count) {
+  if (first == last) return;
+  tokens_.erase(first, last);
+  const auto gone = static_cast<std::int64_t>(last - first);
+  add_to(position, -static_cast<std::int64_t>(child_count), -gone);
+  add_to_all(ancestors, -gone);
+}
+
+void JsonEdit::add_to(std::uint64_t container, std::int64_t children, std::int64_t tokens) {
+  JsonToken token = at(container);
+  token.child_count += static_cast<std::uint64_t>(children);
+  token.tokens_below += static_cast<std::uint64_t>(tokens);
+  token.text = {};
+  scratch_.clear();
+  append_json_token(token, &scratch_);
+  tokens_.replace(container, scratch_);
+}
+
+void JsonEdit::add_to_all(Ancestors ancestors, std::int64_t tokens) {
+  if (tokens == 0) return;
+  for (const std::uint64_t container : ancestors) add_to(container, 0, tokens);
+}
+
+}  // namespace diskdb::types

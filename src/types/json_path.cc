@@ -1,0 +1,360 @@
+#include "types/json_path.h"
+
+#include <re2/re2.h>
+
+#include <charconv>
+#include <utility>
+
+#include "types/json_text.h"
+
+namespace diskdb::types {
+namespace {
+
+constexpr std::int64_t kExpressionBytesMax = 1 << 20;  // of a compiled one
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_name_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) ||
+         Bytes("-_`~+#%$^/:").find(c) != Bytes::npos;
+}
+
+/// Recursive descent, which kJsonPathNestingMax bounds. The first thing that is not as it should be
+/// ends it.
+class PathParser {
+ public:
+  explicit PathParser(Bytes text) : text_(text) {}
+
+  /// All of the text, behind its `$`.
+  bool parse(JsonSteps* steps) {
+    at_ = 1;
+    skip_blanks();
+    if (is_at_end()) return true;
+    if (!parse_steps(steps)) return false;
+    return is_at_end() || fail("a path ends here");
+  }
+  std::string error() const {
+    return "Error occurred on position " + std::to_string(failed_at_) + ", \"" +
+           std::string(text_.substr(0, failed_at_)) +
+           (failed_at_ == text_.size() ? " <<<<----"
+                                       : " ---->>>> " + std::string(text_.substr(failed_at_))) +
+           "\", expected: " + expected_ + ".";
+  }
+
+ private:
+  bool is_at_end() const { return at_ == text_.size(); }
+  char peek() const { return is_at_end() ? '\0' : text_[at_]; }
+  void skip_blanks() {
+    while (peek() == ' ') ++at_;
+  }
+  bool fail(const char* expected) {
+    failed_at_ = at_;
+    expected_ = expected;
+    return false;
+  }
+  /// Takes `word`, and blanks behind it.
+  bool take(Bytes word) {
+    if (!text_.substr(at_).starts_with(word)) return false;
+    at_ += word.size();
+    skip_blanks();
+    return true;
+  }
+
+  bool parse_steps(JsonSteps* steps);
+  bool parse_step(JsonSteps* steps, bool is_first, bool* is_done);
+  bool parse_name(JsonSteps* steps);
+  bool parse_bracket(JsonSteps* steps);
+  bool parse_names(JsonStep* step);
+  bool parse_indexes(JsonStep* step);
+  bool parse_string(std::string* out);
+  bool parse_number(std::int64_t* out);
+  bool parse_condition(JsonCondition* condition);
+  bool parse_operand(JsonCondition::Operand* operand);
+  bool parse_test(JsonTest* test);
+  bool parse_operator(JsonTest::Operator* op);
+  bool parse_term(JsonTerm* term);
+  bool parse_term_path(JsonTerm::Kind kind, JsonTerm* term);
+  bool parse_constant(JsonTerm* term);
+
+  Bytes text_;
+  std::size_t at_ = 0;
+  std::size_t failed_at_ = 0;
+  const char* expected_ = "";
+  std::size_t nesting_ = 0;
+};
+
+bool PathParser::parse_steps(JsonSteps* steps) {
+  const std::size_t before = steps->size();
+  for (bool is_done = false; !is_done;) {
+    if (!parse_step(steps, steps->size() == before, &is_done)) return false;
+    if (steps->size() - before > kJsonPathStepsMax) return fail("fewer steps");
+  }
+  return true;
+}
+
+// *is_done: no step begins here.
+bool PathParser::parse_step(JsonSteps* steps, bool is_first, bool* is_done) {
+  if (take("..")) {
+    steps->push_back({.kind = JsonStep::Kind::kDescend});
+    if (take("*")) {
+      steps->push_back({.kind = JsonStep::Kind::kAll});
+      return true;
+    }
+    return take("[") ? parse_bracket(steps) : parse_name(steps);
+  }
+  if (take(".")) {
+    if (take("*")) {
+      steps->push_back({.kind = JsonStep::Kind::kAll});
+      return true;
+    }
+    return take("[") ? parse_bracket(steps) : parse_name(steps);
+  }
+  if (take("[")) return parse_bracket(steps);
+  if (is_first && take("*")) {
+    steps->push_back({.kind = JsonStep::Kind::kAll});
+    return true;
+  }
+  if (is_first && is_name_char(peek())) return parse_name(steps);
+  *is_done = true;
+  return !is_first || fail("a name, '*', '.' or '['");
+}
+
+bool PathParser::parse_name(JsonSteps* steps) {
+  const std::size_t begin = at_;
+  while (is_name_char(peek())) ++at_;
+  if (at_ == begin) return fail("a name, '*' or '['");
+  steps->push_back(
+      {.kind = JsonStep::Kind::kNames, .names = {std::string(text_.substr(begin, at_ - begin))}});
+  skip_blanks();
+  return true;
+}
+
+bool PathParser::parse_bracket(JsonSteps* steps) {
+  JsonStep step{.kind = JsonStep::Kind::kAll};
+  if (take("?")) {
+    if (++nesting_ > kJsonPathNestingMax) return fail("fewer filters within filters");
+    auto condition = std::make_shared<JsonCondition>();
+    if (!parse_condition(condition.get())) return false;
+    --nesting_;
+    step.kind = JsonStep::Kind::kFilter;
+    step.condition = std::move(condition);
+  } else if (peek() == '\'' || peek() == '"') {
+    if (!parse_names(&step)) return false;
+  } else if (!take("*") && !parse_indexes(&step)) {
+    return false;
+  }
+  if (!take("]")) return fail("']'");
+  steps->push_back(std::move(step));
+  return true;
+}
+
+bool PathParser::parse_names(JsonStep* step) {
+  step->kind = JsonStep::Kind::kNames;
+  do {
+    std::string name;
+    if (!parse_string(&name)) return false;
+    step->names.push_back(std::move(name));
+  } while (take(","));
+  return true;
+}
+
+// Numbers, or a range.
+bool PathParser::parse_indexes(JsonStep* step) {
+  std::int64_t number = 0;
+  if (peek() != ':') {
+    if (!parse_number(&number)) return false;
+    if (peek() != ':') {
+      step->kind = JsonStep::Kind::kIndexes;
+      step->indexes.push_back(number);
+      while (take(",")) {
+        if (!parse_number(&number)) return false;
+        step->indexes.push_back(number);
+      }
+      return true;
+    }
+    step->from = number;
+  }
+  step->kind = JsonStep::Kind::kSlice;
+  take(":");
+  if (peek() == '-' || is_digit(peek())) {
+    if (!parse_number(&number)) return false;
+    step->to = number;
+  }
+  if (!take(":") || peek() == ']') return true;
+  if (!parse_number(&number)) return false;
+  if (number <= 0) return fail("a step above 0");
+  step->step = static_cast<std::uint64_t>(number);
+  return true;
+}
+
+bool PathParser::parse_string(std::string* out) {
+  const char quote = peek();
+  if (quote != '\'' && quote != '"') return fail("a string");
+  for (++at_; !is_at_end(); ++at_) {
+    const char c = text_[at_];
+    if (c == quote) {
+      ++at_;
+      skip_blanks();
+      return true;
+    }
+    if (c == '\\') {
+      ++at_;
+      if (peek() != quote && peek() != '\\') return fail("a quote or a backslash");
+    }
+    out->push_back(text_[at_]);
+  }
+  return fail("the string's end");
+}
+
+bool PathParser::parse_number(std::int64_t* out) {
+  const char* const begin = text_.data() + at_;
+  const auto [end, error] = std::from_chars(begin, text_.data() + text_.size(), *out);
+  if (error != std::errc()) return fail("a number, a string, '*' or '?'");
+  const bool is_negative = *begin == '-';
+  if (begin[is_negative ? 1 : 0] == '0' && end - begin > (is_negative ? 2 : 1)) {
+    return fail("a number without zeros in front");
+  }
+  at_ += static_cast<std::size_t>(end - begin);
+  skip_blanks();
+  return true;
+}
+
+bool PathParser::parse_condition(JsonCondition* condition) {
+  do {
+    condition->alternatives.emplace_back();
+    do {
+      JsonCondition::Operand operand;
+      if (!parse_operand(&operand)) return false;
+      condition->alternatives.back().push_back(std::move(operand));
+    } while (take("&&"));
+  } while (take("||"));
+  return true;
+}
+
+bool PathParser::parse_operand(JsonCondition::Operand* operand) {
+  if (!take("(")) {
+    operand->test = std::make_unique<JsonTest>();
+    return parse_test(operand->test.get());
+  }
+  if (++nesting_ > kJsonPathNestingMax) return fail("fewer parentheses");
+  operand->condition = std::make_unique<JsonCondition>();
+  if (!parse_condition(operand->condition.get())) return false;
+  --nesting_;
+  return take(")") || fail("')'");
+}
+
+bool PathParser::parse_test(JsonTest* test) {
+  if (!parse_term(&test->left)) return false;
+  if (!parse_operator(&test->op)) return true;
+  if (!parse_term(&test->right)) return false;
+  if (test->op == JsonTest::Operator::kMatches && test->right.kind == JsonTerm::Kind::kConstant) {
+    const JsonToken pattern = test->right.constant.at(0);
+    if (pattern.is_string()) test->expression = compile_expression(pattern.text);
+  }
+  return true;
+}
+
+bool PathParser::parse_operator(JsonTest::Operator* op) {
+  using Operator = JsonTest::Operator;
+  constexpr std::pair<Bytes, Operator> kOperators[] = {
+      {"==", Operator::kEqual},  {"!=", Operator::kUnequal}, {"=~", Operator::kMatches},
+      {"<=", Operator::kAtMost}, {">=", Operator::kAtLeast}, {"<", Operator::kLess},
+      {">", Operator::kGreater},
+  };
+  for (const auto& [word, meaning] : kOperators) {
+    if (!take(word)) continue;
+    *op = meaning;
+    return true;
+  }
+  return false;
+}
+
+bool PathParser::parse_term(JsonTerm* term) {
+  if (take("@")) return parse_term_path(JsonTerm::Kind::kCurrent, term);
+  if (take("$")) return parse_term_path(JsonTerm::Kind::kRoot, term);
+  return parse_constant(term);
+}
+
+bool PathParser::parse_term_path(JsonTerm::Kind kind, JsonTerm* term) {
+  term->kind = kind;
+  const bool has_steps = peek() == '.' || peek() == '[' || peek() == '*' || is_name_char(peek());
+  return !has_steps || parse_steps(&term->steps);
+}
+
+bool PathParser::parse_constant(JsonTerm* term) {
+  if (peek() == '\'' || peek() == '"') {
+    std::string text;
+    if (!parse_string(&text)) return false;
+    term->constant.add(JsonToken::string(text));
+    return true;
+  }
+  if (take("true")) {
+    term->constant.add(JsonToken::boolean(true));
+    return true;
+  }
+  if (take("false")) {
+    term->constant.add(JsonToken::boolean(false));
+    return true;
+  }
+  if (take("null")) {
+    term->constant.add(JsonToken::null());
+    return true;
+  }
+  // A decimal number without an exponent.
+  std::size_t end = at_ + (peek() == '-' ? 1 : 0);
+  const auto skip_digits = [&] {
+    while (end < text_.size() && is_digit(text_[end])) ++end;
+  };
+  skip_digits();
+  if (end + 1 < text_.size() && text_[end] == '.' && is_digit(text_[end + 1])) {
+    ++end;
+    skip_digits();
+  }
+  std::string error;
+  if (!parse_json(text_.substr(at_, end - at_), &term->constant, &error)) {
+    return fail("'@', '$', a number, a string, true, false or null");
+  }
+  at_ = end;
+  skip_blanks();
+  return true;
+}
+
+}  // namespace
+
+std::shared_ptr<const re2::RE2> compile_expression(Bytes pattern) {
+  re2::RE2::Options options(re2::RE2::Quiet);
+  options.set_max_mem(kExpressionBytesMax);
+  auto expression =
+      std::make_shared<const re2::RE2>(re2::StringPiece(pattern.data(), pattern.size()), options);
+  return expression->ok() ? expression : nullptr;
+}
+
+bool matches_expression(const re2::RE2& expression, Bytes text) {
+  return re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), expression);
+}
+
+bool JsonPath::is_legacy(Bytes text) {
+  return !(text.starts_with('$') && (text.size() < 2 || text[1] == '.' || text[1] == '['));
+}
+
+std::optional<JsonPath> JsonPath::parse(Bytes text, std::string* error) {
+  JsonPath path;
+  path.is_legacy_ = is_legacy(text);
+  if (is_root(text)) return path;
+  std::string fixed(text);
+  if (path.is_legacy_) fixed.insert(0, text.starts_with('.') ? "$" : "$.");
+  PathParser parser(fixed);
+  if (parser.parse(&path.steps_)) return path;
+  *error = parser.error();
+  return std::nullopt;
+}
+
+bool JsonPath::is_static() const {
+  for (const JsonStep& step : steps_) {
+    const bool is_one = (step.kind == JsonStep::Kind::kNames && step.names.size() == 1) ||
+                        (step.kind == JsonStep::Kind::kIndexes && step.indexes.size() == 1);
+    if (!is_one) return false;
+  }
+  return true;
+}
+
+}  // namespace diskdb::types

@@ -1,0 +1,120 @@
+// types/json_path.h — JSONPath, and the paths of RedisJSON before it had JSONPath, as a program.
+//
+//     $  .name  ['name','other']  .*  [*]  ..  [0,-1]  [from:to:step]  [?(@.price<10 &&
+//     $.open==true)]
+//
+// A path that begins with `$`, alone or followed by `.` or `[`, is JSONPath and answers with all
+// matches; any other is a legacy path (`.`, `.a.b`, `a["b"][0]`), which means the same steps but
+// answers with one value. The grammar is RedisJSON's: names without quotes are of letters, digits
+// and -_`~+#%$^/:, blanks may stand between parts, a filter compares two terms (a number, a string,
+// true, false, null, or a path from @ or $ that leads to exactly one value) by == != < <= > >= or
+// =~ (a regular expression, RE2), or has one alone; && binds tighter than ||.
+//
+// Hostile paths are bounded here: in steps and in nesting, so that whoever runs the program may
+// recurse.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "types/json_token.h"
+
+namespace re2 {
+class RE2;
+}
+
+namespace diskdb::types {
+
+/// Steps of one path, and of each path in a filter.
+constexpr std::size_t kJsonPathStepsMax = 256;
+/// Filters and parentheses within each other.
+constexpr std::size_t kJsonPathNestingMax = 16;
+
+struct JsonCondition;
+
+struct JsonStep {
+  enum class Kind : std::uint8_t {
+    kNames,    ///< members so called
+    kIndexes,  ///< elements; negative: from the end
+    kSlice,    ///< elements from `from` up to `to`, each `step`th
+    kAll,      ///< all children
+    kDescend,  ///< the value itself and all below it, to which the next step applies
+    kFilter,   ///< children for which the condition holds; a scalar itself
+  };
+  Kind kind;
+  std::vector<std::string> names = {};
+  std::vector<std::int64_t> indexes = {};
+  std::optional<std::int64_t> from = {};
+  std::optional<std::int64_t> to = {};
+  std::uint64_t step = 1;
+  std::shared_ptr<const JsonCondition> condition = {};
+};
+using JsonSteps = std::vector<JsonStep>;
+
+/// One side of a comparison.
+struct JsonTerm {
+  enum class Kind : std::uint8_t { kConstant, kCurrent, kRoot };
+  Kind kind = Kind::kConstant;
+  JsonTokens constant = {};  ///< one scalar
+  JsonSteps steps = {};
+};
+
+struct JsonTest {
+  enum class Operator : std::uint8_t {
+    kExists,  ///< `left` alone
+    kEqual,
+    kUnequal,
+    kLess,
+    kAtMost,
+    kGreater,
+    kAtLeast,
+    kMatches,
+  };
+  JsonTerm left;
+  Operator op = Operator::kExists;
+  JsonTerm right = {};
+  /// Of kMatches, if `right` is a constant: null if that is no expression.
+  std::shared_ptr<const re2::RE2> expression = {};
+};
+
+/// One of several is to hold, each of which is several that are to hold together.
+struct JsonCondition {
+  /// A test, or a condition in parentheses.
+  struct Operand {
+    std::unique_ptr<JsonTest> test = {};
+    std::unique_ptr<JsonCondition> condition = {};
+  };
+  std::vector<std::vector<Operand>> alternatives;
+};
+
+/// A regular expression; null if `pattern` is none, or one too large.
+std::shared_ptr<const re2::RE2> compile_expression(Bytes pattern);
+bool matches_expression(const re2::RE2& expression, Bytes text);
+
+/// Threads: immutable.
+class JsonPath {
+ public:
+  /// The root, as `.` names it.
+  JsonPath() = default;
+  /// Nothing if it is no path: *error says what is wrong, and where.
+  static std::optional<JsonPath> parse(Bytes text, std::string* error);
+  /// Without parsing.
+  static bool is_legacy(Bytes text);
+  /// Is it the root, written `$` or `.`?
+  static bool is_root(Bytes text) { return text == "$" || text == "."; }
+
+  bool is_legacy() const { return is_legacy_; }
+  const JsonSteps& steps() const { return steps_; }
+  /// Can it lead to one value at most?
+  bool is_static() const;
+
+ private:
+  bool is_legacy_ = true;
+  JsonSteps steps_;
+};
+
+}  // namespace diskdb::types

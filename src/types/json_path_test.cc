@@ -1,0 +1,66 @@
+#include "types/json_path.h"
+
+#include <gtest/gtest.h>
+
+#include "types/json_document.h"
+#include "value/object_testing.h"
+
+namespace diskdb::types {
+namespace {
+
+bool is_path(const std::string& text) {
+  std::string error;
+  return JsonPath::parse(text, &error).has_value();
+}
+
+std::string repeated(const std::string& text, std::size_t times) {
+  std::string all;
+  for (; times > 0; --times) all += text;
+  return all;
+}
+
+TEST(JsonPath, IsBounded) {
+  EXPECT_TRUE(is_path("$" + repeated(".a", kJsonPathStepsMax)));
+  EXPECT_FALSE(is_path("$" + repeated(".a", kJsonPathStepsMax + 1)));
+  const std::size_t kMax = kJsonPathNestingMax;
+  EXPECT_TRUE(is_path("$" + repeated("[?@", kMax) + repeated("]", kMax)));
+  EXPECT_FALSE(is_path("$" + repeated("[?@", kMax + 1) + repeated("]", kMax + 1)));
+  EXPECT_TRUE(is_path("$[?" + repeated("(", kMax - 1) + "1" + repeated(")", kMax - 1) + "]"));
+  EXPECT_FALSE(is_path("$[?" + repeated("(", kMax) + "1" + repeated(")", kMax) + "]"));
+  EXPECT_FALSE(is_path("$[?" + std::string(1'000'000, '(')));
+  EXPECT_FALSE(is_path("$[99999999999999999999]"));
+}
+
+TEST(JsonPath, KnowsWhichAreLegacy) {
+  for (const char* text : {"$", "$.a", "$[0]", "$..a"}) EXPECT_FALSE(JsonPath::is_legacy(text));
+  for (const char* text : {".", ".a", "a", "[0]", "", "$a", "..a"}) {
+    EXPECT_TRUE(JsonPath::is_legacy(text)) << text;
+  }
+  EXPECT_TRUE(JsonPath::is_root("$"));
+  EXPECT_TRUE(JsonPath::is_root("."));
+  EXPECT_FALSE(JsonPath::is_root("$.a"));
+}
+
+TEST(JsonPath, IsStaticIfItLeadsToOneValueAtMost) {
+  const auto is_static = [](Bytes text) {
+    std::string error;
+    return JsonPath::parse(text, &error)->is_static();
+  };
+  for (const char* text : {"$", "$.a", "$.a[0]", "$[\"a\"].b", ".a[-1]"}) {
+    EXPECT_TRUE(is_static(text)) << text;
+  }
+  for (const char* text : {"$.*", "$..a", "$[0,1]", "$[\"a\",\"b\"]", "$[0:1]", "$[?(@)]"}) {
+    EXPECT_FALSE(is_static(text)) << text;
+  }
+}
+
+TEST(JsonPath, HostileExpressionsAreNone) {
+  EXPECT_EQ(compile_expression("("), nullptr);
+  EXPECT_EQ(compile_expression("((a{1000}){1000}){1000}"), nullptr);
+  const auto expression = compile_expression("(a+)+$");
+  ASSERT_NE(expression, nullptr);
+  EXPECT_FALSE(matches_expression(*expression, std::string(100'000, 'a') + "b"));
+}
+
+}  // namespace
+}  // namespace diskdb::types
