@@ -43,6 +43,8 @@ DOORS = (
     (r"(fcntl|dirent|sys/mman|sys/stat|sys/file|sys/uio)\.h|fstream|filesystem",
      {"io", "net", "server"}, "files are reached through io/file.h"),
     (r"toml\+\+/", {"server"}, "TOML is known to server/config_toml.cc alone"),
+    (r"rapidjson/", {"types"}, "JSON is read by types/json_text.cc"),
+    (r"re2/", {"types"}, "regular expressions are compiled by types/json_path.cc"),
     (r"xxhash\.h", {"base", "keyspace"}, "keys are hashed by keyspace/key.h"),
     (r"openssl/", {"base", "keyspace", "command", "net"}, "OpenSSL serves digests and TLS"),
     (r"thread|pthread\.h", {"io", "log", "store", "net", "server"},

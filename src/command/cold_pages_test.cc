@@ -30,13 +30,18 @@ class ColdPages : public ::testing::Test {
       run({"ZADD", "zset", std::to_string(i), element(i)});
     }
     run({"SET", "string", std::string(500'000, 'x')});
+    std::string json = "{\"list\":[";
+    for (int i = 0; i < kCount; ++i) {
+      json += "{\"name\":\"" + element(i) + "\",\"n\":" + std::to_string(i) + "},";
+    }
+    run({"JSON.SET", "json", "$", json + "0],\"last\":{\"a\":1,\"s\":\"x\",\"l\":[]}}"});
     run({"HEXPIRE", "hash", "1000", "FIELDS", "1", element(5)});
     server.checkpoint();
   }
 
   /// Leaves the roots of all values in memory, and nothing else of them.
   void chill() {
-    for (const std::string key : {"list", "set", "hash", "zset", "string"}) {
+    for (const std::string key : {"list", "set", "hash", "zset", "string", "json"}) {
       while (server.evict(key)) {
       }
       run({"OBJECT", "FREQ", key});
@@ -114,6 +119,15 @@ TEST_F(ColdPages, WhatIsForeseenIsNotReadWithAShardHeld) {
       {"BITOP", "NOT", "other", "string"},
       {"DIGEST", "string"},
       {"DUMP", "string"},
+      {"JSON.GET", "json"},
+      {"JSON.GET", "json", "$.list[7].name", ".last.a"},
+      {"JSON.GET", "json", "$.list[?(@.n>2990)].name"},
+      {"JSON.MGET", "json", "none", "$.last"},
+      {"JSON.TYPE", "json", "$.last"},
+      {"JSON.SET", "json", "$.last.a", "1"},
+      {"JSON.STRAPPEND", "json", "$.last.s", "\"\""},
+      {"JSON.ARRLEN", "json", "$.list"},
+      {"JSON.OBJKEYS", "json", "$.list[2999]"},
   };
   std::vector<std::string> warm;
   for (const Words& command : commands) warm.push_back(run(command));

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/number.h"
+#include "types/json_document.h"
 #include "value/object.h"
 
 namespace diskdb::command {
@@ -42,7 +43,7 @@ Elements::Named Elements::one_named(std::span<const Bytes> words) const {
   return last;
 }
 
-void Elements::find_missing(std::span<const Bytes> words, const value::Object& object,
+void Elements::find_missing(std::span<const Bytes> words, value::Object& object,
                             std::size_t count_max, std::vector<value::MissingPage>* missing) const {
   const std::uint64_t count = object.count();
   std::size_t begin = static_cast<std::size_t>(begin_);
@@ -102,6 +103,20 @@ void Elements::find_missing(std::span<const Bytes> words, const value::Object& o
         find_missing_bytes(object, first, first + words[begin + 1].size(), count_max, missing);
       }
       return;
+    case Kind::kJsonValues:
+    case Kind::kJsonPlaces: {
+      if (object.layout() != Layout::kSequence) return;
+      const auto reach =
+          kind_ == Kind::kJsonValues ? types::JsonReach::kValue : types::JsonReach::kPlace;
+      if (begin_ < 0) begin = words.size() - static_cast<std::size_t>(-begin_);
+      if (begin >= words.size()) {
+        return types::find_missing_of_path(object, ".", reach, count_max, missing);
+      }
+      for (std::size_t i = begin; i < end && missing->size() < full; ++i) {
+        types::find_missing_of_path(object, words[i], reach, full - missing->size(), missing);
+      }
+      return;
+    }
     case Kind::kBetween: {
       if (object.layout() == Layout::kChunks) {
         if (words.size() == begin) return object.missing_in(0, count, count_max, missing);

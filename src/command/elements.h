@@ -52,6 +52,11 @@ class Elements {
   /// Of a string: as many bytes as words[index + 1] has, from that at words[index] on.
   static consteval Elements bytes_at(int index) { return {Kind::kBytesAt, index}; }
 
+  /// Of a JSON document: the values at the paths words[begin] to words[last], whole, or, if the
+  /// command looks at no more, where they begin. Without words there: all.
+  static consteval Elements json(int begin, int last) { return {Kind::kJsonValues, begin, last}; }
+  static consteval Elements json_places(int index) { return {Kind::kJsonPlaces, index, index}; }
+
   /// One of them that has a name: what to look for before the command runs, and with which score
   /// it will be put there.
   struct Named {
@@ -65,8 +70,8 @@ class Elements {
   /// Appends cold pages of `object` that stand between the command and the elements, `count_max` or
   /// a few more; those below a cold page are not known before it is there: ask again. Requires: a
   /// large object.
-  void find_missing(std::span<const Bytes> words, const value::Object& object,
-                    std::size_t count_max, std::vector<value::MissingPage>* missing) const;
+  void find_missing(std::span<const Bytes> words, value::Object& object, std::size_t count_max,
+                    std::vector<value::MissingPage>* missing) const;
 
  private:
   enum class Kind : std::uint8_t {
@@ -81,6 +86,8 @@ class Elements {
     kString,
     kBit,
     kBytesAt,
+    kJsonValues,
+    kJsonPlaces,
   };
   consteval Elements(Kind kind, int begin = 0, int last = 0, int step = 1)
       : kind_(kind),

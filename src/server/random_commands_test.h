@@ -24,6 +24,7 @@ class RandomCommands {
     bool scans = true;                   ///< SCAN, KEYS, RANDOMKEY
     std::uint64_t flush_permille = 8;    ///< FLUSHDB, FLUSHALL, SWAPDB
     std::uint64_t elements_percent = 0;  ///< of lists, sets, hashes, sorted sets
+    std::uint64_t json_percent = 0;      ///< of JSON documents
   };
 
   /// Borrows `random` for its life.
@@ -31,6 +32,10 @@ class RandomCommands {
     for (std::size_t i = 0; i < options.key_count; ++i) keys_.push_back(name(i));
     all_keys_ = keys_;
     all_keys_.insert(all_keys_.end(), {"float", "hll"});
+    for (const std::string name : {"json:0", "json:1", "{tag}json"}) {
+      all_keys_.push_back(name);
+      json_keys_.push_back(name);
+    }
   }
 
   const std::vector<std::string>& keys() const { return all_keys_; }
@@ -39,6 +44,7 @@ class RandomCommands {
     now_ = now;
     if (random_.below(1000) < options_.flush_permille) return flush();
     if (random_.chance_percent(options_.elements_percent)) return elements();
+    if (random_.chance_percent(options_.json_percent)) return json();
     switch (random_.below(13)) {
       case 0:
       case 1:
@@ -328,6 +334,108 @@ class RandomCommands {
   }
   std::string member() { return "m" + std::to_string(random_.below(400)); }
 
+  /// Documents of a few members each, and arrays in them that become long.
+  Words json() {
+    const std::string& at = json_key();
+    switch (random_.below(24)) {
+      case 0:
+        return {"JSON.SET", at, "$", json_value(4)};
+      case 1:
+      case 2:
+      case 3:
+        return {"JSON.SET", at, json_path(), json_value(2)};
+      case 4:
+        return {"JSON.SET", at, json_path(), json_value(2), one_of({"NX", "XX"})};
+      case 5:
+      case 6:
+      case 7: {
+        Words words{"JSON.ARRAPPEND", at, json_path()};
+        for (std::uint64_t n = 1 + random_.below(random_.chance_percent(20) ? 100 : 5); n > 0;
+             --n) {
+          words.push_back(json_value(2));
+        }
+        return words;
+      }
+      case 8:
+        return {"JSON.ARRINSERT", at, json_path(), one_of({"0", "1", "-1"}), json_value(1)};
+      case 9:
+        return {"JSON.ARRPOP", at, json_path(), one_of({"0", "3", "-1", "-2"})};
+      case 10:
+        return {"JSON.ARRTRIM", at, json_path(), one_of({"0", "1"}), one_of({"-1", "20", "-3"})};
+      case 11:
+        return {one_of({"JSON.NUMINCRBY", "JSON.NUMMULTBY"}), at, json_path(), "3"};
+      case 12:
+        return {"JSON.STRAPPEND", at, json_path(), "\"more\""};
+      case 13:
+        return {"JSON.TOGGLE", at, json_path()};
+      case 14:
+        return {"JSON.MERGE", at, json_path(), json_value(2)};
+      case 15:
+        return {"JSON.MSET", at, json_path(), json_value(1), json_key(), "$", json_value(3)};
+      case 16:
+        return {one_of({"JSON.DEL", "JSON.CLEAR"}), at, json_path()};
+      case 17:
+        return {"COPY", at, json_key(), "REPLACE"};
+      case 18:
+        return {"RENAME", at, json_key()};
+      case 19:
+        return {"JSON.MGET", at, json_key(), json_path()};
+      case 20:
+        return {one_of({"JSON.TYPE", "JSON.ARRLEN", "JSON.OBJKEYS", "JSON.RESP"}), at, json_path()};
+      case 21:
+        return {"PEXPIRE", at, span()};
+      default:
+        return {"JSON.GET", at, json_path()};
+    }
+  }
+  const std::string& json_key() {
+    if (random_.chance_percent(3)) return key();
+    return json_keys_[random_.below(json_keys_.size())];
+  }
+  std::string json_name() { return one_of({"a", "b", "c", "list"}); }
+  std::string json_path() {
+    std::string path = random_.chance_percent(20) ? "" : "$";
+    if (path.empty() && random_.chance_percent(30)) return ".";
+    for (std::uint64_t n = random_.below(4); n > 0; --n) {
+      switch (random_.below(8)) {
+        case 0:
+          path += "[" + std::to_string(static_cast<std::int64_t>(random_.below(40)) - 10) + "]";
+          break;
+        case 1:
+          path += one_of({".*", "[1:5]", "[::7]", "[?(@.a)]", "[?(@>100)]"});
+          break;
+        case 2:
+          path += ".." + json_name();
+          break;
+        default:
+          path += "." + json_name();
+      }
+    }
+    return path.empty() ? "." : path;
+  }
+  std::string json_value(std::size_t depth) {
+    const std::uint64_t kind = random_.below(depth == 0 ? 4 : 8);
+    switch (kind) {
+      case 0:
+        return one_of({"null", "true", "false", "1.5", "-0.25", "1e300", "18446744073709551615"});
+      case 1:
+        return '"' + std::string(random_.below(random_.chance_percent(5) ? 5000 : 30), 'j') + '"';
+      case 2:
+      case 3:
+        return std::to_string(static_cast<std::int64_t>(random_.below(2000)) - 1000);
+      default:
+        break;
+    }
+    const bool is_object = kind < 6;
+    std::string text = is_object ? "{" : "[";
+    for (std::uint64_t n = random_.below(6); n > 0; --n) {
+      if (text.size() > 1) text += ',';
+      if (is_object) text += '"' + json_name() + "\":";
+      text += json_value(depth - 1);
+    }
+    return text + (is_object ? '}' : ']');
+  }
+
   Words flush() {
     switch (random_.below(5)) {
       case 0:
@@ -344,6 +452,7 @@ class RandomCommands {
   io::Random& random_;
   std::vector<std::string> keys_;
   std::vector<std::string> all_keys_;
+  std::vector<std::string> json_keys_;
   Millis now_;
 };
 

@@ -231,6 +231,7 @@ struct Plan {
     warm_percent = random.chance_percent(60) ? random.below(30) : 0;
     if (random.chance_percent(40)) policy = static_cast<keyspace::Policy>(random.below(7));
     if (random.chance_percent(60) && survives_pages) commands.elements_percent = random.below(60);
+    if (random.chance_percent(50) && survives_pages) commands.json_percent = random.below(60);
     if (random.chance_percent(50)) {
       full_permille = 1 + random.below(40);
       options.segment_bytes = 4_KiB << random.below(5);  // soon there is none left

@@ -12,6 +12,16 @@ namespace {
 
 /// A walk of so many steps costs less than a look-up by position.
 constexpr std::uint64_t kStepsMax = 12;
+/// A list of matches has no more ancestors: 128 MB of them.
+constexpr std::size_t kAncestorsMax = 16'000'000;
+/// What compiling a regular expression costs, in values looked at.
+constexpr std::uint64_t kVisitsOfExpression = 1000;
+/// Where a path comes to a cold page, the pages of so many tokens are brought in: it mostly goes
+/// on.
+constexpr std::uint64_t kTokensAhead = 4096;
+/// A path that goes further is taken to look at the whole document: to find out more, again after
+/// each page, would cost more than it spares.
+constexpr std::uint64_t kStepsInMemoryMax = 50'000;
 /// Of a corrupt document: no valid one is deeper.
 constexpr std::size_t kRecursionMax = kJsonDepthMax + 2;
 
@@ -66,7 +76,9 @@ class Finder {
     return !fits() || sink.matches->count() >= sink.count_max;
   }
   /// One more value is looked at; false: too many.
-  bool visit() { return visits_left_ > 0 && --visits_left_ > 0; }
+  bool visit() { return !walk_.is_stuck() && visits_left_ > 0 && --visits_left_ > 0; }
+  /// So many are passed.
+  void pass(std::uint64_t count) { visits_left_ -= std::min(visits_left_, count); }
 
   void go(const JsonSteps& steps, std::size_t step, std::uint64_t position, const Trail* trail,
           const Sink& sink);
@@ -122,6 +134,7 @@ void Finder::found(std::uint64_t position, const Trail* trail, const Sink& sink)
   const std::size_t depth = depth_of(trail);
   std::size_t i = depth;
   for (; trail != nullptr; trail = trail->parent) ancestors[--i] = trail->position;
+  if (sink.matches->ancestor_count() > kAncestorsMax) visits_left_ = 0;
   sink.matches->add(position, {ancestors, depth});
 }
 
@@ -155,8 +168,11 @@ void Finder::go_to_names(const JsonSteps& steps, std::size_t step, std::uint64_t
                          const Trail* trail, const Sink& sink) {
   const Trail here{position, trail, depth_of(trail) + 1};
   for (const std::string& name : steps[step].names) {
-    const auto value = find_member(walk_, position, name);
+    std::uint64_t passed = 0;
+    const auto value = find_member(walk_, position, name, &passed);
+    pass(passed);
     if (value) go(steps, step + 1, *value, &here, sink);
+    if (is_full(sink)) return;
   }
 }
 
@@ -170,6 +186,8 @@ void Finder::go_to_indexes(const JsonSteps& steps, std::size_t step, std::uint64
   for (const std::int64_t index : steps[step].indexes) {
     const std::int64_t at = index < 0 ? std::max<std::int64_t>(index + count, 0) : index;
     if (at >= count) continue;
+    if (array.tokens_below != array.child_count) pass(static_cast<std::uint64_t>(at));
+    if (is_full(sink)) return;
     go(steps, step + 1, child_at(walk_, position, static_cast<std::uint64_t>(at)), &here, sink);
   }
 }
@@ -269,6 +287,7 @@ bool Finder::matches(const JsonTest& test, const TermValue& left, const TermValu
     return test.expression != nullptr && matches_expression(*test.expression, text.text);
   }
   if (last_expression_ == nullptr || last_pattern_ != pattern.text) {
+    pass(kVisitsOfExpression);
     last_pattern_ = pattern.text;
     last_expression_ = compile_expression(pattern.text);
   }
@@ -288,7 +307,8 @@ TermValue Finder::value_of(const JsonTerm& term, std::uint64_t position) {
   }
   TermValue value{.tokens = JsonTokens()};
   walk_.seek(place);
-  visits_left_ -= std::min(visits_left_, walk_.token().tokens_below);
+  if (walk_.is_stuck()) return {};
+  pass(walk_.token().tokens_below);
   copy_value(walk_, place, &*value.tokens);
   return value;
 }
@@ -297,8 +317,32 @@ TermValue Finder::value_of(const JsonTerm& term, std::uint64_t position) {
 
 // ---- JsonWalk
 
+JsonWalk JsonWalk::in_memory(value::Object& object) {
+  static constexpr value::ObjectUse kNothing;
+  JsonWalk walk(object, kNothing);
+  walk.loads_ = object.is_small();
+  walk.steps_left_ = kStepsInMemoryMax;
+  return walk;
+}
+
+bool JsonWalk::is_cold(std::uint64_t position) {
+  std::vector<value::MissingPage> missing;
+  elements_.object().missing_in(position, position + 1, 1, &missing);
+  if (!missing.empty()) stuck_at_ = position;
+  return is_stuck();
+}
+
 void JsonWalk::seek(std::uint64_t position) {
   ASSERT_SLOW(position < count_);
+  if (!loads_) {
+    if (is_stuck()) return;
+    if (--steps_left_ == 0) stuck_at_ = position;
+    if (is_stuck() || is_cold(position)) return;
+    // Step by step it might come into a cold page.
+    cursor_.emplace(elements_.at(position));
+    position_ = position;
+    return;
+  }
   if (cursor_ && position >= position_ && position - position_ <= kStepsMax) {
     for (; position_ < position; ++position_) cursor_->next();
     return;
@@ -308,6 +352,7 @@ void JsonWalk::seek(std::uint64_t position) {
 }
 
 JsonToken JsonWalk::token() {
+  if (!loads_ && (is_stuck() || (!cursor_ && is_cold(position_)))) return JsonToken::null();
   if (!cursor_) cursor_.emplace(elements_.at(position_));
   JsonToken token = decode_json_token(cursor_->entry());
   token.tokens_below = std::min(token.tokens_below, count_ - position_ - 1);
@@ -320,6 +365,7 @@ void copy_value(JsonWalk& walk, std::uint64_t position, JsonTokens* out) {
   std::vector<std::uint64_t> open;  // where containers end
   for (std::uint64_t at = position; at < end; ++at) {
     walk.seek(at);
+    if (walk.is_stuck()) return;
     JsonToken token = walk.token();
     while (!open.empty() && open.back() <= at) open.pop_back();
     const std::uint64_t limit = open.empty() ? end : open.back();
@@ -365,6 +411,31 @@ std::optional<std::uint64_t> find_first_match(JsonWalk& walk, const JsonSteps& s
   return matches.is_empty() ? std::nullopt : std::optional(matches.position(0));
 }
 
+void find_missing_of_path(value::Object& document, Bytes path, JsonReach reach,
+                          std::size_t count_max, std::vector<value::MissingPage>* missing) {
+  if (document.tree().is_whole()) return;
+  std::string error;
+  const auto parsed = JsonPath::parse(path, &error);
+  if (!parsed) return;
+  const std::size_t full = missing->size() + count_max;
+  const auto ask = [&](std::uint64_t first, std::uint64_t last) {
+    if (missing->size() < full) {
+      document.missing_in(first, last, full - missing->size(), missing);
+    }
+  };
+  JsonWalk walk = JsonWalk::in_memory(document);
+  JsonMatches matches;
+  (void)find_matches(walk, parsed->steps(), false, &matches);
+  for (std::size_t i = 0; i < matches.count() && !walk.is_stuck(); ++i) {
+    walk.seek(matches.position(i));
+    const std::uint64_t end = walk.after();
+    if (!walk.is_stuck() && reach == JsonReach::kValue) ask(matches.position(i), end);
+  }
+  if (walk.is_tired()) return ask(0, document.count());
+  if (!walk.is_stuck()) return;
+  ask(walk.stuck_at(), std::min(walk.stuck_at() + kTokensAhead, walk.count()));
+}
+
 std::uint64_t child_at(JsonWalk& walk, std::uint64_t position, std::uint64_t index) {
   walk.seek(position);
   const JsonToken container = walk.token();
@@ -381,7 +452,8 @@ std::uint64_t child_at(JsonWalk& walk, std::uint64_t position, std::uint64_t ind
   return std::min(child, walk.count() - 1);
 }
 
-std::optional<std::uint64_t> find_member(JsonWalk& walk, std::uint64_t position, Bytes name) {
+std::optional<std::uint64_t> find_member(JsonWalk& walk, std::uint64_t position, Bytes name,
+                                         std::uint64_t* passed) {
   walk.seek(position);
   const JsonToken object = walk.token();
   if (!object.is_object()) return std::nullopt;
@@ -392,6 +464,7 @@ std::optional<std::uint64_t> find_member(JsonWalk& walk, std::uint64_t position,
     walk.seek(at + 1);
     if (is_it) return at + 1;
     at = walk.after();
+    if (passed != nullptr) ++*passed;
   }
   return std::nullopt;
 }

@@ -31,6 +31,9 @@ class JsonWalk {
   /// Borrows both for its life. Stands at the root. Requires: the document has tokens.
   JsonWalk(value::Object& object, const value::ObjectUse& use)
       : elements_(object, use), count_(object.count()) {}
+  /// One that loads nothing: where a page is cold it is stuck, and sees null up to the end from
+  /// then on.
+  static JsonWalk in_memory(value::Object& object);
 
   std::uint64_t count() const { return count_; }
   std::uint64_t position() const { return position_; }
@@ -39,7 +42,14 @@ class JsonWalk {
   /// What is here. Borrowed until it moves.
   JsonToken token();
   /// Behind the value that is here.
-  std::uint64_t after() { return position_ + 1 + token().tokens_below; }
+  std::uint64_t after() {
+    const std::uint64_t below = token().tokens_below;
+    return is_stuck() ? count_ : position_ + 1 + below;
+  }
+  /// Has met a cold page, or gone far enough, and at which token.
+  bool is_stuck() const { return stuck_at_.has_value(); }
+  std::uint64_t stuck_at() const { return *stuck_at_; }
+  bool is_tired() const { return !loads_ && steps_left_ == 0; }
   /// The document was changed.
   void forget() {
     cursor_.reset();
@@ -48,7 +58,12 @@ class JsonWalk {
   }
 
  private:
+  bool is_cold(std::uint64_t position);
+
   value::ObjectHandle elements_;
+  bool loads_ = true;
+  std::optional<std::uint64_t> stuck_at_;
+  std::uint64_t steps_left_ = 0;  ///< unless it loads
   std::uint64_t count_;
   std::uint64_t position_ = 0;
   std::optional<value::ElementCursor> cursor_;
@@ -69,6 +84,7 @@ class JsonMatches {
     const std::size_t begin = i == 0 ? 0 : places_[i - 1].ancestors_end;
     return std::span(ancestors_).subspan(begin, places_[i].ancestors_end - begin);
   }
+  std::size_t ancestor_count() const { return ancestors_.size(); }
   void add(std::uint64_t position, std::span<const std::uint64_t> ancestors);
 
  private:
@@ -89,11 +105,24 @@ bool find_matches(JsonWalk& walk, const JsonSteps& steps, bool with_ancestors,
 /// The first match alone.
 std::optional<std::uint64_t> find_first_match(JsonWalk& walk, const JsonSteps& steps, bool* fits);
 
+/// What of a value at a path a command looks at.
+enum class JsonReach : std::uint8_t {
+  kValue,  ///< all of it
+  kPlace,  ///< where it begins
+};
+/// Appends cold pages that stand between the path and what it leads to, up to `count_max` or a few
+/// more; those that lie behind a cold page are not known before it is there: ask again. Nothing if
+/// it is no path. Requires: a large document.
+void find_missing_of_path(value::Object& document, Bytes path, JsonReach reach,
+                          std::size_t count_max, std::vector<value::MissingPage>* missing);
+
 /// The child at `index` of a container at `position`: the value's position. Requires: it has so
 /// many.
 std::uint64_t child_at(JsonWalk& walk, std::uint64_t position, std::uint64_t index);
-/// The value of a member of the object at `position`.
-std::optional<std::uint64_t> find_member(JsonWalk& walk, std::uint64_t position, Bytes name);
+/// The value of a member of the object at `position`. `passed`, if given, is how many others were
+/// looked at.
+std::optional<std::uint64_t> find_member(JsonWalk& walk, std::uint64_t position, Bytes name,
+                                         std::uint64_t* passed = nullptr);
 
 /// Changes a document. Given tokens must not lie in it.
 ///

@@ -7,6 +7,7 @@
 
 #include "base/crc.h"
 #include "types/hash.h"
+#include "types/json_document.h"
 
 namespace diskdb::types {
 namespace {
@@ -98,6 +99,17 @@ TEST(Rdb, ReadsHashesAndSortedSets) {
   EXPECT_EQ(packed.scores, (std::vector<double>{5}));
 }
 
+// A module's value: its id, a string, the end.
+TEST(Rdb, JsonDocumentsAreText) {
+  const RdbValue json = parsed("07 81 45 e2 52 38 df 91 2c 03 05 03 5b 31 5d 00");
+  EXPECT_EQ(json.type, Type::kModule);
+  EXPECT_EQ(json.text, "[1]");
+  EXPECT_TRUE(is_refused("07 81 45 e2 52 38 df 91 2c 04 05 03 5b 31 5d 00")) << "another version";
+  EXPECT_TRUE(is_refused("07 81 45 e2 52 38 df 91 2c 03 05 03 5b 31 31 00")) << "no JSON";
+  EXPECT_TRUE(is_refused("07 81 45 e2 52 38 df 91 2c 03 02 03 00")) << "a number";
+  EXPECT_TRUE(is_refused("07 81 45 e2 52 38 df 91 2c 03 05 03 5b 31 5d")) << "no end";
+}
+
 TEST(Rdb, RefusesWhatIsNoValue) {
   EXPECT_TRUE(is_refused(""));
   EXPECT_TRUE(is_refused("63"));
@@ -147,6 +159,17 @@ TEST(Rdb, WhatIsDumpedIsReadBack) {
   ASSERT_TRUE(dated.ok());
   EXPECT_EQ(dated->elements, (Elements{"f", "v", "g", "w"}));
   EXPECT_EQ(dated->expiries, (std::vector<Millis>{{5000}, {0}}));
+
+  value::ObjectRef document(value::Object::create(value::Layout::kSequence));
+  JsonTokens tokens;
+  std::string error;
+  ASSERT_TRUE(parse_json(R"({"a":[1,null,"x"]})", &tokens, &error));
+  JsonEdit(*document, use).begin(tokens);
+  record = keyspace::Record::create_object(key, Type::kModule, document);
+  auto json = parse_dump(dump_value(*record, use));
+  keyspace::Record::destroy(record);
+  ASSERT_TRUE(json.ok());
+  EXPECT_EQ(json->text, R"({"a":[1,null,"x"]})");
 
   record = keyspace::Record::create_integer(key, -7);
   auto number = parse_dump(dump_value(*record, use));
