@@ -1,5 +1,5 @@
 // What a change of a large JSON document costs: pages that the next checkpoint writes, bytes in the
-// log; and what a document costs in memory.
+// log; what a document costs in memory, and what it is called.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -61,6 +61,13 @@ TEST_F(JsonPages, AMemberAddedIsAFewPages) {
 
 TEST_F(JsonPages, ADocumentCostsAboutItsText) {
   EXPECT_LT(server_.keyspace.allocated_bytes(), document_.size() * 5 / 4);
+}
+
+TEST_F(JsonPages, ItsTypeIsJsonInPlainText) {
+  EXPECT_EQ(run({"TYPE", "d"}), "+ReJSON-RL\r\n");
+  client_->dialect = resp::Dialect::kPlain;
+  EXPECT_EQ(run({"TYPE", "d"}), "json\n");
+  EXPECT_EQ(run({"JSON.GET", "d", "$.member1.tags"}), "[[\"a\",\"b\"]]\n");
 }
 
 }  // namespace

@@ -119,7 +119,8 @@ Held held_in(const keyspace::Record& record, const value::ObjectUse& use) {
   Held held;
   if (record.type() != keyspace::Type::kString) {
     held.text = text_of_elements(record, use);
-    held.encoding = command::encoding_name(record);
+    held.encoding =
+        record.type() == keyspace::Type::kModule ? Bytes("json") : command::encoding_name(record);
     if (record.has_expiry()) held.expiry = record.expiry().count;
     return held;
   }
