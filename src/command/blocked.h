@@ -55,6 +55,7 @@ class Blocked final : public keyspace::KeyWaiter {
   // What it waits for.
   const Row* row = nullptr;
   keyspace::Type type{};
+  bool sees_deletion = false;  ///< CommandContext::Wait
   Millis until{};  ///< 0: for ever
   std::uint32_t db = 0;
   resp::Dialect dialect{};

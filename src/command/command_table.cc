@@ -156,6 +156,15 @@ bool find_key_indices(const Row& row, std::span<const Bytes> words,
 bool find_key_indices(const KeySpec& spec, std::span<const Bytes> words,
                       std::vector<std::size_t>* indices) {
   const auto begin = static_cast<std::size_t>(spec.begin);
+  if (spec.halved) {
+    for (std::size_t i = begin; i + 1 < words.size(); ++i) {
+      if (!equals_ignoring_case(words[i], spec.keyword)) continue;
+      const std::size_t key_count = (words.size() - i - 1) / 2;
+      for (std::size_t k = 1; k <= key_count; ++k) indices->push_back(i + k);
+      return key_count > 0;
+    }
+    return false;
+  }
   if (!spec.keyword.empty()) {
     for (std::size_t i = begin; i + 1 < words.size(); ++i) {
       if (equals_ignoring_case(words[i], spec.keyword)) indices->push_back(++i);
@@ -185,7 +194,7 @@ std::vector<std::span<const Row>> all_families() {
           hash_rows(),    set_rows(),        sorted_set_rows(),  geo_rows(),
           generic_rows(), connection_rows(), client_rows(),      introspection_rows(),
           config_rows(),  server_rows(),     debug_rows(),       slowlog_rows(),
-          latency_rows(), memory_rows(),     json_rows()};
+          latency_rows(), memory_rows(),     stream_rows(),      json_rows()};
 }
 
 }  // namespace diskdb::command

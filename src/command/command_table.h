@@ -67,6 +67,7 @@ std::span<const Row> list_rows();
 std::span<const Row> hash_rows();
 std::span<const Row> set_rows();
 std::span<const Row> sorted_set_rows();
+std::span<const Row> stream_rows();
 std::span<const Row> geo_rows();
 std::span<const Row> json_rows();
 std::span<const Row> generic_rows();

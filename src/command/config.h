@@ -55,6 +55,7 @@ struct Settings {
   Value set_intset_entries_max{};
   Value set_listpack_entries_max{};
   Value set_listpack_value_bytes_max{};
+  Value stream_node_entries_max{};  ///< 0: no limit
   Value tcp_keepalive_seconds{};
   Value tcp_nodelay{};
   Value timeout_seconds{};  ///< 0: idle connections stay

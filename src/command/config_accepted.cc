@@ -285,7 +285,6 @@ constexpr auto kAccepted = std::to_array<Option>({
     immutable(number("socket-mark-id", "0", 0, kUnsignedMax)),
     flag("stop-writes-on-bgsave-error", "yes"),
     memory("stream-node-max-bytes", "4096", 0, kLongMax),
-    number("stream-node-max-entries", "100", 0, kLongMax),
     immutable(choice("supervised", "no", "upstart systemd auto no")),
     immutable(flag("syslog-enabled", "no")),
     immutable(choice("syslog-facility", "local0",

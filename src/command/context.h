@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/refusal.h"
@@ -35,6 +36,10 @@ struct CommandContext {
     keyspace::Type type;
     Millis until;  ///< 0: for ever
     std::size_t key_count;
+    /// It is also run again when a key is gone, or holds something else.
+    bool sees_deletion = false;
+    /// The request as it is to be run again, if not as it came.
+    std::vector<std::string> words = {};
   };
   std::optional<Wait> wait = {};
 

@@ -347,7 +347,12 @@ void Dispatcher::begin_wait(CommandContext& cx) {
   blocked.until = cx.wait->until;
   blocked.db = access_.db();
   blocked.dialect = cx.reply.dialect();
-  blocked.words.assign(cx.words.begin(), cx.words.end());
+  blocked.sees_deletion = cx.wait->sees_deletion;
+  if (cx.wait->words.empty()) {
+    blocked.words.assign(cx.words.begin(), cx.words.end());
+  } else {
+    blocked.words = std::move(cx.wait->words);
+  }
   for (const keyspace::Key& key : cx.keys) blocked.keys.emplace_back(key.bytes);
   blocked.waited_key_count = cx.wait->key_count;
   for (const keyspace::Key& key : cx.keys.first(cx.wait->key_count)) {
@@ -405,9 +410,10 @@ void Dispatcher::serve_key(Session& session, std::uint32_t db, Bytes name) {
     if (queue == nullptr || i >= queue->size()) return;
     auto& blocked = static_cast<Blocked&>(*(*queue)[i]);
     const keyspace::Record* record = access_.peek_expired(db, key);
-    if (record == nullptr || access_.is_expired(*record)) return;
+    const bool is_there = record != nullptr && !access_.is_expired(*record);
     // Whoever is claimed already, or not waiting any more, is about to leave by itself.
-    if (blocked.state() == Blocked::State::kWaiting && record->type() == blocked.type &&
+    if (blocked.state() == Blocked::State::kWaiting &&
+        (blocked.sees_deletion || (is_there && record->type() == blocked.type)) &&
         blocked.claim()) {
       switch (serve(session, blocked, key)) {
         case Served::kYes:

@@ -16,6 +16,7 @@
 #include "types/rdb.h"
 #include "types/set.h"
 #include "types/sorted_set.h"
+#include "value/stream.h"
 
 namespace diskdb::command {
 namespace {
@@ -78,6 +79,11 @@ void fill(CommandContext& cx, keyspace::ObjectEdit& edit, const RdbValue& value)
         const Millis expiry = value.expiries.empty() ? Millis{} : value.expiries[i / 2];
         hash.put(value.elements[i], value.elements[i + 1], hashes::limits_of(cx), expiry);
       }
+      break;
+    }
+    case Type::kStream: {
+      value::Stream stream(edit.object(), edit.use());
+      types::fill_stream(value.stream, stream);
       break;
     }
     case Type::kModule: {

@@ -51,6 +51,10 @@ void Elements::find_missing(std::span<const Bytes> words, value::Object& object,
                               : std::min(words.size(), static_cast<std::size_t>(last_) + 1);
   const auto step = static_cast<std::size_t>(step_);
   const std::size_t full = missing->size() + count_max;
+  if (object.layout() == Layout::kStream) {
+    if (kind_ == Kind::kEnds) object.missing_to_append(missing);
+    return;
+  }
   switch (kind_) {
     case Kind::kUnforeseen:
       return;

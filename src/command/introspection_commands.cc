@@ -155,7 +155,7 @@ void reply_key_spec(resp::Reply& reply, const KeySpec& spec) {
   reply.integer(spec.step);
   if (!spec.counted) {
     reply.bulk("limit");
-    reply.integer(0);
+    reply.integer(spec.halved ? 2 : 0);
   }
 }
 

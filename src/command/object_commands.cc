@@ -37,6 +37,8 @@ Bytes encoding_name(const keyspace::Record& record) {
     case value::Layout::kPairs:
       if (is_large) return "hashtable";
       return types::has_trait(object, types::Trait::kFieldExpiry) ? "listpackex" : "listpack";
+    case value::Layout::kStream:
+      return "stream";
     case value::Layout::kScores:
     case value::Layout::kChunks:
       break;

@@ -70,6 +70,7 @@ struct KeySpec {
   Bytes notes = {};
   /// The key stands behind this word, wherever from `begin` on that stands, if it does.
   Bytes keyword = {};
+  bool halved = false;  ///< behind `keyword`, up to the last word: the first half are keys
 
   static consteval KeySpec at(int index, KeyUse use) { return {.use = use, .begin = index}; }
   static consteval KeySpec range(int begin, int last, int step, KeyUse use) {
@@ -77,6 +78,9 @@ struct KeySpec {
   }
   static consteval KeySpec behind(Bytes keyword, int from, KeyUse use) {
     return {.use = use, .begin = from, .keyword = keyword};
+  }
+  static consteval KeySpec half_behind(Bytes keyword, int from, KeyUse use) {
+    return {.use = use, .begin = from, .last = -1, .keyword = keyword, .halved = true};
   }
   static consteval KeySpec count_at(int index, int step, KeyUse use) {
     return {.use = use, .begin = index, .step = step, .counted = true};

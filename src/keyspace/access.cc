@@ -12,6 +12,7 @@
 #include "keyspace/waiting.h"
 #include "resp/encode.h"
 #include "value/long_string.h"
+#include "value/stream.h"
 
 namespace diskdb::keyspace {
 namespace {
@@ -80,8 +81,8 @@ ObjectEdit::ObjectEdit(Access& access, const Key& key, Type type)
   Table::Slot* slot = access.find_live(shard_, db_, key, Access::Purpose::kWrite);
   if (slot == nullptr) {
     is_new_ = true;
-    value::ObjectRef object(value::Object::create(layout_of(type)));
-    access.place(shard_, table_, key, Record::create_object(key, type, std::move(object)));
+    access.place(shard_, table_, key,
+                 Record::create_object(key, type, access.new_object(key, type)));
     slot = table_.find_slot(key);
   } else {
     const Access::Change change(access, table_);
@@ -127,6 +128,8 @@ void ObjectEdit::commit_as(std::span<const Bytes> effect) {
   shard_.is_edited = true;
   access_.log_effect(effect);
 }
+
+void ObjectEdit::wake_waiters() { access_.note_ready(shard_, db_, key_.bytes); }
 
 void ObjectEdit::hand_over(value::PageId id, SharedBytes image) {
   ASSERT(object_->generation() != 0);
@@ -185,7 +188,8 @@ void Access::settle_in(Shard& shard, Table& table, value::Object& object) {
 
 // The record is about to lose its value. What a large object has in the store goes with the next
 // checkpoint; what it has in memory, in the background. Requires: Table::prepare_change().
-void Access::abandon(Record* record) {
+void Access::abandon(const Shard& shard, const Table& table, Record* record) {
+  note_gone(shard, table, *record);
   if (record->encoding() != Encoding::kObject || record->object().is_small()) return;
   value::Object& object = record->object();
   if (object.has_totals()) {
@@ -199,10 +203,20 @@ void Access::abandon(Record* record) {
   keyspace_.bury(value::ObjectRef::of(object));
 }
 
+// Who waits for entries that a group of a stream has not read waits in vain without the stream.
+void Access::note_gone(const Shard& shard, const Table& table, const Record& record) {
+  if (shard.waiting == nullptr || record.type() != Type::kStream) [[likely]]
+    return;
+  for (std::uint32_t db = 0; db < keyspace_.database_count(); ++db) {
+    if (shard.tables[db].get() == &table) return note_ready(shard, db, record.key());
+  }
+}
+
 // Leaves an empty string in the record, which is to be dropped.
 value::ObjectRef Access::take_object(Shard& shard, Table& table, const Key& key,
                                      Table::Slot* slot) {
   value::ObjectRef object;
+  note_gone(shard, table, *Table::record_in(*slot));
   change(shard, table, key, slot,
          [&](Record* record) { return Record::without_object(record, &object); });
   if (object->has_totals()) {
@@ -213,6 +227,14 @@ value::ObjectRef Access::take_object(Shard& shard, Table& table, const Key& key,
   return object;
 }
 
+// Without elements. Its id, if it has one, is of `key`.
+value::ObjectRef Access::new_object(const Key& key, Type type) {
+  if (type != Type::kStream) return value::ObjectRef(value::Object::create(layout_of(type)));
+  pages_.birth_slot = key.slot;
+  return value::ObjectRef(
+      value::Object::create_stream(pages_.next_id(), {.epoch = keyspace_.epoch()}));
+}
+
 // Element by element. Its id is of `key`.
 value::ObjectRef Access::copy_object(const Key& key, value::Object& object) {
   pages_.birth_slot = key.slot;
@@ -221,6 +243,11 @@ value::ObjectRef Access::copy_object(const Key& key, value::Object& object) {
     value::ObjectRef copy(
         value::Object::create_string(pages_.next_id(), object.extent().chunk_bytes));
     value::LongString(*copy, use).copy_from(value::LongString(object, reading_));
+    return copy;
+  }
+  if (object.layout() == value::Layout::kStream) {
+    value::ObjectRef copy = new_object(key, Type::kStream);
+    value::Stream(*copy, use).copy_from(value::Stream(object, reading_));
     return copy;
   }
   value::ObjectRef copy(value::Object::create(object.layout()));
@@ -240,6 +267,7 @@ value::ObjectRef Access::copy_object(const Key& key, value::Object& object) {
         value::ScoreSet(*copy, use).put(c.entry(), c.score());
         break;
       case value::Layout::kChunks:
+      case value::Layout::kStream:
         break;
     }
   }
@@ -254,6 +282,7 @@ void Access::begin(std::uint32_t db, Millis now) {
   db_ = db;
   now_ = now;
   visible_after_ = 0;
+  ready_.clear();  // of those who serve nobody
   forget_absent();
   is_replaying_ = keyspace_.is_replaying.load(std::memory_order_relaxed);
   is_logging_ = keyspace_.log() != nullptr && !is_replaying_;
@@ -695,7 +724,7 @@ void Access::drop(Shard& shard, std::uint32_t db, const Key& key, Table::Slot* s
   Table& table = *shard.tables[db];
   const Change change(*this, shard, table);
   change.prepare(key, slot);
-  abandon(Table::record_in(*slot));
+  abandon(shard, table, Table::record_in(*slot));
   const std::size_t gone_count = table.gone_count();
   table.erase(key, slot, keyspace_.epoch());
   // Without a trace: the next command need not ask the store. The key's bytes may be gone.
@@ -707,7 +736,7 @@ void Access::place(Shard& shard, Table& table, const Key& key, Record* record) {
   if (Table::Slot* slot = table.find_slot(key); slot != nullptr) {
     change(shard, table, key, slot, [&](Record* old) {
       record = Record::with_memory_of(record, *old);
-      abandon(old);
+      abandon(shard, table, old);
       Record::destroy(old);
       return record;
     });
@@ -736,7 +765,7 @@ void Access::put(const Key& key, Expiry expiry, Create create, Overwrite overwri
     place(shard, table, key, record);
   } else {
     record = change(shard, table, key, slot, [&](Record* edited) {
-      abandon(edited);
+      abandon(shard, table, edited);
       edited = overwrite(edited);
       edited->set_raw(false);
       if (expiry.is_at()) return Record::with_expiry(edited, expiry.when());
@@ -866,7 +895,7 @@ void Access::put_in_one_run(const Key& key, const Record& record) {
   SharedBytes run = SharedBytes::allocate(text.size(), text.size());
   text.copy_to(run.writable(), 0, text.size());
   change(shard, table, key, table.find_slot(key), [&](Record* paged) {
-    abandon(paged);
+    abandon(shard, table, paged);
     return Record::with_shared(paged, std::move(run));
   });
 }
@@ -970,7 +999,15 @@ void Access::flush(std::optional<std::uint32_t> db) {
   for (std::uint32_t i = 0; i < keyspace_.database_count(); ++i) {
     if (!db || *db == i) keyspace_.drop_database(i);
   }
-  for (Shard& shard : keyspace_.shards()) shard.is_edited = true;
+  for (Shard& shard : keyspace_.shards()) {
+    shard.is_edited = true;
+    if (shard.waiting == nullptr) [[likely]]
+      continue;
+    for (std::uint32_t i = 0; i < keyspace_.database_count(); ++i) {
+      if (db && *db != i) continue;
+      shard.waiting->for_each_key(i, [&](Bytes waited) { note_ready(shard, i, waited); });
+    }
+  }
   if (db) {
     ASSERT(*db == db_);
     emit(db_, {"FLUSHDB"});

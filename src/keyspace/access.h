@@ -80,6 +80,8 @@ class ObjectEdit final : public value::PageWatcher {
   void commit(std::size_t count = 1);
   /// Something was changed, which this command does again. Requires: Logged::kByEffect.
   void commit_as(std::span<const Bytes> effect);
+  /// Those who wait for the key shall look again, though it has no more elements than before.
+  void wake_waiters();
 
  private:
   void hand_over(value::PageId id, SharedBytes image) override;
@@ -332,8 +334,10 @@ class Access {
   void drop(Shard& shard, std::uint32_t db, const Key& key, Table::Slot* slot);
   void place(Shard& shard, Table& table, const Key& key, Record* record);
   void settle_in(Shard& shard, Table& table, value::Object& object);
-  void abandon(Record* record);
+  void abandon(const Shard& shard, const Table& table, Record* record);
+  void note_gone(const Shard& shard, const Table& table, const Record& record);
   value::ObjectRef take_object(Shard& shard, Table& table, const Key& key, Table::Slot* slot);
+  value::ObjectRef new_object(const Key& key, Type type);
   value::ObjectRef copy_object(const Key& key, value::Object& object);
   Record* copy_record(const Key& to, const Record& source);
   void note_installed(Table& table, const Key& key);

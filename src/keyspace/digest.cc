@@ -3,12 +3,13 @@
 #include <openssl/sha.h>
 
 #include <memory>
+#include <string>
 
 #include "base/number.h"
 #include "keyspace/image.h"
 #include "keyspace/string_text.h"
 #include "store/format.h"
-#include "value/object.h"
+#include "value/stream.h"
 
 namespace diskdb::keyspace {
 namespace {
@@ -69,8 +70,18 @@ void mix_elements(const Access& access, Digest& digest, value::Object& object) {
         mix_pair(digest, c.entry(), format_double(c.score()));
         break;
       case value::Layout::kChunks:
-        ASSERT(false);  // a string
+      case value::Layout::kStream:
+        ASSERT(false);  // a string, or as below
     }
+  }
+}
+
+void mix_entries(const Access& access, Digest& digest, value::Object& object) {
+  const value::Stream stream(object, access.reading());
+  for (value::StreamEntries e = stream.entry_at(0); !e.is_at_end(); e.next()) {
+    const value::StreamId id = e.id();
+    mix(digest, std::to_string(id.ms) + "." + std::to_string(id.seq));
+    for (const Bytes word : e.fields()) mix(digest, word);
   }
 }
 
@@ -79,6 +90,8 @@ void mix_value(const Access& access, Digest& digest, const Record& record) {
   if (record.type() == Type::kString) {
     StringScratch scratch;
     mix(digest, text_of(record, access.reading(), scratch));
+  } else if (record.type() == Type::kStream) {
+    mix_entries(access, digest, record.object());
   } else {
     mix_elements(access, digest, record.object());
   }

@@ -20,6 +20,7 @@ std::optional<value::Layout> layout_of(std::uint8_t type) {
     case Type::kHash:
     case Type::kSortedSet:
     case Type::kModule:
+    case Type::kStream:
       return keyspace::layout_of(static_cast<Type>(type));
     default:
       return std::nullopt;

@@ -41,6 +41,8 @@ value::Layout layout_of(Type type) {
       return value::Layout::kPairs;
     case Type::kSortedSet:
       return value::Layout::kScores;
+    case Type::kStream:
+      return value::Layout::kStream;
     default:
       ASSERT(type == Type::kList || type == Type::kModule);
       return value::Layout::kSequence;

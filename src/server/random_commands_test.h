@@ -23,7 +23,7 @@ class RandomCommands {
     std::size_t value_bytes_max = 20'000;
     bool scans = true;                   ///< SCAN, KEYS, RANDOMKEY
     std::uint64_t flush_permille = 8;    ///< FLUSHDB, FLUSHALL, SWAPDB
-    std::uint64_t elements_percent = 0;  ///< of lists, sets, hashes, sorted sets
+    std::uint64_t elements_percent = 0;  ///< of lists, sets, hashes, sorted sets, streams
     std::uint64_t json_percent = 0;      ///< of JSON documents
   };
 
@@ -254,7 +254,8 @@ class RandomCommands {
   /// Many elements at a time, so that some values become large.
   Words elements() {
     static constexpr const char* kAdd[] = {"RPUSH", "LPUSH", "SADD", "HSET", "ZADD"};
-    const std::size_t kind = random_.below(8);
+    const std::size_t kind = random_.below(11);
+    if (kind >= 8) return stream_command();
     if (kind >= 5) return few_elements();
     Words words{kAdd[kind], element_key(kind)};
     for (std::uint64_t n = 1 + random_.below(random_.chance_percent(20) ? 150 : 8); n > 0; --n) {
@@ -324,13 +325,73 @@ class RandomCommands {
         return {one_of({"LLEN", "SCARD", "HLEN", "ZCARD"}), key()};
     }
   }
+  Words stream_command() {
+    const std::string& stream = element_key(5);
+    const std::string group = one_of({"g", "h"});
+    const std::string consumer = one_of({"alice", "bob"});
+    const std::string idle = std::to_string(random_.below(10'000));
+    switch (random_.below(22)) {
+      case 0:
+        return {"XGROUP", "CREATE", stream, group, one_of({"0", "$"}), "MKSTREAM"};
+      case 1:
+      case 2:
+      case 3:
+        return {"XREADGROUP", "GROUP", group, consumer, "COUNT", std::to_string(random_.below(80)),
+                "STREAMS",    stream,  ">"};
+      case 4:
+        return {"XREADGROUP", "GROUP", group, consumer, "STREAMS", stream, entry_id()};
+      case 5:
+      case 6:
+        return {"XACK", stream, group, entry_id(), entry_id(), entry_id()};
+      case 7:
+        return {"XCLAIM", stream, group, consumer, idle, entry_id(), entry_id()};
+      case 8:
+        return {"XAUTOCLAIM", stream, group, consumer, idle, entry_id(), "COUNT", "20"};
+      case 9:
+        return {"XPENDING", stream, group, "-", "+", "100"};
+      case 10:
+        return {"XINFO", "GROUPS", stream};
+      case 11:
+        return {"XDEL", stream, entry_id(), entry_id()};
+      case 12:
+        return {"XTRIM", stream, one_of({"MAXLEN", "MINID"}), one_of({"=", "~"}),
+                std::to_string(random_.below(3000))};
+      case 13:
+        return {"XRANGE", stream, entry_id(), "+", "COUNT", "50"};
+      case 14:
+        return {"XREVRANGE", stream, "+", "-", "COUNT", "50"};
+      case 15:
+        return {"XGROUP", one_of({"DESTROY", "CREATE", "SETID"}), stream, group, "0"};
+      case 16:
+        return {"XGROUP", "DELCONSUMER", stream, group, consumer};
+      case 17:
+        return {"XNACK", stream, group,      one_of({"SILENT", "FAIL"}),
+                "IDS",   "2",    entry_id(), entry_id()};
+      default:
+        return add_entry(stream);
+    }
+  }
+  Words add_entry(const std::string& stream) {
+    Words words{"XADD", stream};
+    if (random_.chance_percent(10)) words.insert(words.end(), {"MAXLEN", one_of({"=", "~"}), "90"});
+    words.push_back(std::to_string(++entry_count_) + one_of({"", "-7", "-*"}));
+    for (std::uint64_t n = 1 + random_.below(4); n > 0; --n) {
+      words.insert(words.end(), {"field" + std::to_string(random_.below(6)), value()});
+    }
+    return words;
+  }
+  /// Mostly of an entry added lately.
+  std::string entry_id() {
+    const std::uint64_t back = random_.below(std::min<std::uint64_t>(entry_count_ + 1, 300));
+    return std::to_string(entry_count_ - back) + one_of({"", "", "-7"});
+  }
   /// An instant of fields, which do not expire here.
   std::string far_away() { return std::to_string(20'000'000'000'000 + random_.below(1000)); }
   /// Mostly one of the type's own.
   const std::string& element_key(std::size_t kind) {
     if (random_.chance_percent(10)) return key();
     const std::size_t own = std::max<std::size_t>(kind, 1) - 1;
-    return keys_[own + 4 * random_.below((keys_.size() - own + 3) / 4)];
+    return keys_[own + 5 * random_.below((keys_.size() - own + 4) / 5)];
   }
   std::string member() { return "m" + std::to_string(random_.below(400)); }
 
@@ -454,6 +515,7 @@ class RandomCommands {
   std::vector<std::string> all_keys_;
   std::vector<std::string> json_keys_;
   Millis now_;
+  std::uint64_t entry_count_ = 0;  ///< of all streams
 };
 
 }  // namespace diskdb::server

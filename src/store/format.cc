@@ -18,6 +18,7 @@ constexpr char kPageKind = 0x03;
 
 constexpr std::uint8_t kRecordVersion = 1;
 constexpr std::uint8_t kLongStringVersion = 2;  ///< of a record that is a string and an object
+constexpr std::uint8_t kStreamVersion = 3;      ///< of a record that is a stream
 constexpr std::uint8_t kExpiryVersion = 1;
 constexpr char kOfField = 1;
 constexpr std::uint8_t kMarkerVersion = 1;
@@ -27,11 +28,18 @@ constexpr std::uint8_t kIsRaw = 2;
 constexpr std::uint8_t kKnownFlags = kHasExpiry | kIsRaw;
 
 constexpr std::uint8_t kStringType = 0;
+constexpr std::uint8_t kStreamType = 6;
 constexpr std::uint8_t kIntegerEncoding = 1;
 constexpr std::uint8_t kObjectEncoding = 3;
 
 constexpr std::size_t kCrcBytes = 4;
 constexpr std::uint64_t kSignBit = 1ULL << 63U;
+
+std::uint8_t version_of(const StoredRecord& record) {
+  if (record.type == kStreamType) return kStreamVersion;
+  const bool is_long_string = record.type == kStringType && record.encoding == kObjectEncoding;
+  return is_long_string ? kLongStringVersion : kRecordVersion;
+}
 
 /// The lowest `bytes` bytes of `number`, the highest first, so that they sort as the number does.
 void append_big_endian(std::uint64_t number, unsigned bytes, std::string* out) {
@@ -229,8 +237,7 @@ void append_record_header(const StoredRecord& record, std::string* out) {
   std::uint8_t flags = 0;
   if (record.expiry.has_value()) flags |= kHasExpiry;
   if (record.is_raw) flags |= kIsRaw;
-  const bool is_long_string = record.type == kStringType && record.encoding == kObjectEncoding;
-  out->push_back(static_cast<char>(is_long_string ? kLongStringVersion : kRecordVersion));
+  out->push_back(static_cast<char>(version_of(record)));
   out->push_back(static_cast<char>(record.type));
   out->push_back(static_cast<char>(flags));
   out->push_back(static_cast<char>(record.encoding));
@@ -253,7 +260,7 @@ Result<StoredRecord> decode_record(Bytes encoded) {
   Reader reader(encoded);
   const std::uint8_t version = reader.byte();
   if (reader.has_failed()) return corrupt("record is empty");
-  if (version != kRecordVersion && version != kLongStringVersion) {
+  if (version < kRecordVersion || version > kStreamVersion) {
     return unknown_version("record", version);
   }
   StoredRecord record;
@@ -278,8 +285,7 @@ Result<StoredRecord> decode_record(Bytes encoded) {
   if ((record.encoding == kObjectEncoding) != (record.object != 0)) {
     return corrupt("record is at odds with its object");
   }
-  const bool is_long_string = record.type == kStringType && record.encoding == kObjectEncoding;
-  if (is_long_string != (version == kLongStringVersion)) {
+  if (version_of(record) != version) {
     return corrupt("record is of another version than its value");
   }
   return record;

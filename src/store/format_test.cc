@@ -67,6 +67,7 @@ const std::string kNumber = from_hex("01 00 00 01 00 fe ff ff ff ff ff ff ff");
 const std::string kObject = from_hex("01 04 00 03 b9 e0 05 00 02 aa bb");
 const std::string kLongString =
     from_hex("02 00 00 03 b9 e0 05 00 06 01 00 02 12 03 14 70 11 01 00 00 00 00 00 de 0f");
+const std::string kStream = from_hex("03 06 00 03 b9 e0 05 00 02 aa bb");
 const std::string kLongStringValue = kLongString.substr(7);
 const std::string kPageKey =
     from_hex("03 00 00 00 00 00 00 00 03 30 39 00 00 00 00 00 00 00 05 00 00 00 00 00 07");
@@ -106,6 +107,12 @@ TEST(StoreFormat, WritesTheExamples) {
   EXPECT_EQ(
       record({.type = 0, .encoding = 3, .expiry = {}, .value = kLongStringValue, .object = 94265}),
       kLongString);
+  EXPECT_EQ(record({.type = 6,
+                    .encoding = 3,
+                    .expiry = {},
+                    .value = Bytes("\x00\x02\xaa\xbb", 4),
+                    .object = 94265}),
+            kStream);
   std::string page;
   encode_page_key(3, 94265, 7, &page);
   EXPECT_EQ(page, kPageKey);
@@ -157,7 +164,14 @@ TEST(StoreFormat, ReadsTheExamples) {
   EXPECT_EQ(string->type, 0);
   EXPECT_EQ(string->object, 94265U);
   EXPECT_EQ(string->value, kLongStringValue);
-  std::string other_version(kLongString);
+  auto stream = decode_record(kStream);
+  ASSERT_TRUE(stream.ok());
+  EXPECT_EQ(stream->type, 6);
+  EXPECT_EQ(stream->object, 94265U);
+  std::string other_version(kStream);
+  other_version[0] = 1;
+  EXPECT_FALSE(decode_record(other_version).ok());
+  other_version = kLongString;
   other_version[0] = 1;
   EXPECT_FALSE(decode_record(other_version).ok());
   other_version = kObject;
@@ -370,7 +384,7 @@ TEST(StoreFormat, RefusesTheUnknownEvenWhereItIsSound) {
     bytes[at] = static_cast<char>(to);
     return bytes;
   };
-  EXPECT_NE(decode_record(changed(kText, 0, 3)).error().message.find("version 3"),
+  EXPECT_NE(decode_record(changed(kText, 0, 4)).error().message.find("version 4"),
             std::string::npos);
   EXPECT_FALSE(decode_record(changed(kText, 2, 4)).ok()) << "flags";
   EXPECT_FALSE(decode_record(changed(kText, 3, 4)).ok()) << "encoding";

@@ -13,6 +13,8 @@
 #include "base/number.h"
 #include "keyspace/string_text.h"
 #include "types/json_document.h"
+#include "types/rdb_bytes.h"
+#include "types/rdb_stream.h"
 #include "types/traits.h"
 
 namespace diskdb::types {
@@ -39,6 +41,9 @@ enum : std::uint8_t {
   kSortedSetListpack = 17,
   kListQuicklist2 = 18,
   kSetListpack = 20,
+  kStream1 = 15,
+  kStream2 = 19,
+  kStream3 = 21,
   kHashDated = 24,
   kHashDatedListpack = 25,
 };
@@ -46,6 +51,7 @@ enum : std::uint8_t {
 // The version that first had what we write: binary scores came with 8.
 constexpr std::uint16_t kVersionWritten = 6;
 constexpr std::uint16_t kVersionOfBinaryScores = 8;
+constexpr std::uint16_t kVersionOfStreams = 10;
 constexpr std::uint16_t kVersionOfDatedHashes = 12;
 constexpr std::uint16_t kVersionOfModules = 8;
 
@@ -70,141 +76,6 @@ Error corrupt(const char* what) { return {Code::kCorrupt, std::string("RDB: ") +
 
 // ---- Reading
 
-/// Takes things off the front. What is not there makes it fail, and everything after it.
-class Reader {
- public:
-  explicit Reader(Bytes bytes) : left_(bytes) {}
-
-  bool has_failed() const { return has_failed_; }
-  void fail() {
-    has_failed_ = true;
-    left_ = {};
-  }
-  std::size_t left() const { return left_.size(); }
-  Bytes rest() const { return left_; }
-
-  Bytes take(std::uint64_t size) {
-    if (size > left_.size()) {
-      fail();
-      return {};
-    }
-    const Bytes taken = left_.substr(0, size);
-    left_.remove_prefix(size);
-    return taken;
-  }
-  std::uint8_t byte() {
-    const Bytes taken = take(1);
-    return taken.empty() ? 0 : static_cast<std::uint8_t>(taken[0]);
-  }
-  std::uint64_t little_endian(unsigned bytes) {
-    std::uint64_t number = 0;
-    unsigned shift = 0;
-    for (const char c : take(bytes)) {
-      number |= static_cast<std::uint64_t>(static_cast<unsigned char>(c)) << shift;
-      shift += 8;
-    }
-    return number;
-  }
-  std::uint64_t big_endian(unsigned bytes) {
-    std::uint64_t number = 0;
-    for (const char c : take(bytes)) number = number << 8U | static_cast<unsigned char>(c);
-    return number;
-  }
-  std::int64_t signed_little_endian(unsigned bytes) {
-    const std::uint64_t number = little_endian(bytes);
-    const unsigned unused = 64 - bytes * 8;
-    return static_cast<std::int64_t>(number << unused) >> unused;
-  }
-
- private:
-  Bytes left_;
-  bool has_failed_ = false;
-};
-
-/// A length, or the kind of a string that has none.
-struct Length {
-  std::uint64_t value = 0;
-  bool is_kind = false;
-};
-
-Length read_length(Reader& reader) {
-  const std::uint8_t first = reader.byte();
-  switch (first >> 6U) {
-    case 0:
-      return {.value = first & 63U};
-    case 1: {
-      const std::uint8_t low = reader.byte();
-      return {.value = (first & 63U) << 8U | low};
-    }
-    case 2:
-      if (first == 0x80) return {.value = reader.big_endian(4)};
-      if (first == 0x81) return {.value = reader.big_endian(8)};
-      reader.fail();
-      return {};
-    default:
-      return {.value = first & 63U, .is_kind = true};
-  }
-}
-
-std::uint64_t read_count(Reader& reader) {
-  const Length length = read_length(reader);
-  // An element has a byte at least: nothing is reserved for what cannot be there.
-  if (length.is_kind || length.value > reader.left()) reader.fail();
-  return reader.has_failed() ? 0 : length.value;
-}
-
-/// LZF: runs of bytes as they are, and references to what came before. Source: Marc Lehmann's
-/// liblzf, whose format this is.
-std::string expand(Reader& reader, Bytes packed, std::uint64_t size) {
-  constexpr std::uint64_t kGrowthMax = 264;  // of a reference of three bytes, less one
-  std::string out;
-  if (size > packed.size() * kGrowthMax) {
-    reader.fail();
-    return out;
-  }
-  out.reserve(size);
-  Reader in(packed);
-  while (in.left() > 0 && !in.has_failed()) {
-    const std::uint8_t control = in.byte();
-    if (control < 32) {
-      out.append(in.take(control + 1U));
-      continue;
-    }
-    std::size_t length = control >> 5U;
-    if (length == 7) length += in.byte();
-    length += 2;
-    const std::size_t distance = (static_cast<std::size_t>(control & 31U) << 8U) + in.byte() + 1;
-    if (distance > out.size() || out.size() + length > size) {
-      in.fail();
-      break;
-    }
-    for (std::size_t i = 0; i < length; ++i) out.push_back(out[out.size() - distance]);
-  }
-  if (in.has_failed() || out.size() != size) reader.fail();
-  return out;
-}
-
-std::string read_string(Reader& reader) {
-  const Length length = read_length(reader);
-  if (!length.is_kind) return std::string(reader.take(length.value));
-  switch (length.value) {
-    case 0:
-      return format_integer(reader.signed_little_endian(1));
-    case 1:
-      return format_integer(reader.signed_little_endian(2));
-    case 2:
-      return format_integer(reader.signed_little_endian(4));
-    case 3: {
-      const std::uint64_t packed_size = read_count(reader);
-      const Length size = read_length(reader);
-      return expand(reader, reader.take(packed_size), size.value);
-    }
-    default:
-      reader.fail();
-      return {};
-  }
-}
-
 /// A score as text, with a byte of length that also stands for what is no number.
 double read_text_score(Reader& reader) {
   const std::uint8_t size = reader.byte();
@@ -222,8 +93,6 @@ double read_text_score(Reader& reader) {
     }
   }
 }
-
-using Elements = std::vector<std::string>;
 
 void read_ziplist(Bytes bytes, Reader& outer, Elements* elements) {
   Reader in(bytes);
@@ -267,47 +136,6 @@ void read_ziplist(Bytes bytes, Reader& outer, Elements* elements) {
       in.fail();
     }
     elements->push_back(format_integer(number));
-  }
-  if (in.has_failed() || in.left() != 0) outer.fail();
-}
-
-/// Bytes that an entry of so many takes to say so behind itself.
-unsigned listpack_back_bytes(std::uint64_t size) {
-  if (size < 128) return 1;
-  if (size < 16384) return 2;
-  if (size < 2097152) return 3;
-  return size < 268435456 ? 4 : 5;
-}
-
-void read_listpack(Bytes bytes, Reader& outer, Elements* elements) {
-  Reader in(bytes);
-  const std::uint64_t total = in.little_endian(4);
-  in.take(2);  // the count, if it fits
-  if (total != bytes.size()) in.fail();
-  while (!in.has_failed()) {
-    const std::size_t before = in.left();
-    const std::uint8_t kind = in.byte();
-    if (kind == 0xFF) break;
-    if ((kind & 0x80) == 0) {
-      elements->push_back(format_integer(static_cast<std::int64_t>(kind)));
-    } else if ((kind & 0xC0) == 0x80) {
-      elements->emplace_back(in.take(kind & 63U));
-    } else if ((kind & 0xE0) == 0xC0) {
-      std::int64_t number = (kind & 31U) << 8U | in.byte();
-      if (number >= 4096) number -= 8192;
-      elements->push_back(format_integer(number));
-    } else if ((kind & 0xF0) == 0xE0) {
-      const std::uint8_t low = in.byte();
-      elements->emplace_back(in.take((kind & 15U) << 8U | low));
-    } else if (kind == 0xF0) {
-      elements->emplace_back(in.take(in.little_endian(4)));
-    } else if (kind <= 0xF4) {
-      constexpr unsigned kBytes[] = {2, 3, 4, 8};
-      elements->push_back(format_integer(in.signed_little_endian(kBytes[kind - 0xF1])));
-    } else {
-      in.fail();
-    }
-    in.take(listpack_back_bytes(before - in.left()));
   }
   if (in.has_failed() || in.left() != 0) outer.fail();
 }
@@ -476,6 +304,11 @@ void read_value(Reader& reader, std::uint8_t kind, RdbValue* value) {
         read_listpack(read_string(reader), reader, elements);
       }
       return split_scores(reader, value);
+    case kStream1:
+    case kStream2:
+    case kStream3:
+      value->type = Type::kStream;
+      return read_stream(reader, kind == kStream1 ? 1 : kind == kStream2 ? 2 : 3, &value->stream);
     default:
       reader.fail();
   }
@@ -483,6 +316,7 @@ void read_value(Reader& reader, std::uint8_t kind, RdbValue* value) {
 
 Status check(const RdbValue& value) {
   if (value.type == Type::kString) return {};
+  if (value.type == Type::kStream) return check_stream(value.stream);
   if (value.type == Type::kModule) {
     JsonTokens tokens;
     std::string error;
@@ -508,33 +342,6 @@ Status check(const RdbValue& value) {
 }
 
 // ---- Writing
-
-void append_little_endian(std::uint64_t number, unsigned bytes, std::string* out) {
-  for (unsigned i = 0; i < bytes; ++i) out->push_back(static_cast<char>(number >> (8 * i)));
-}
-
-void append_length(std::uint64_t length, std::string* out) {
-  const auto append_big_endian = [&](unsigned bytes) {
-    for (unsigned i = bytes; i-- > 0;) out->push_back(static_cast<char>(length >> (8 * i)));
-  };
-  if (length < 64) {
-    out->push_back(static_cast<char>(length));
-  } else if (length < 16384) {
-    out->push_back(static_cast<char>(0x40U | length >> 8U));
-    out->push_back(static_cast<char>(length));
-  } else if (length <= UINT32_MAX) {
-    out->push_back('\x80');
-    append_big_endian(4);
-  } else {
-    out->push_back('\x81');
-    append_big_endian(8);
-  }
-}
-
-void append_string(Bytes text, std::string* out) {
-  append_length(text.size(), out);
-  out->append(text);
-}
 
 std::uint8_t kind_of(Type type) {
   switch (type) {
@@ -596,6 +403,12 @@ std::string dump_value(const keyspace::Record& record, const value::ObjectUse& r
     out.push_back(static_cast<char>(kHashDated));
     append_dated_hash(value::ObjectHandle(record.object(), reading), &out);
     append_footer(kVersionOfDatedHashes, &out);
+    return out;
+  }
+  if (record.type() == Type::kStream) {
+    out.push_back(static_cast<char>(kStream2));
+    append_stream(value::Stream(record.object(), reading), &out);
+    append_footer(kVersionOfStreams, &out);
     return out;
   }
   if (record.type() == Type::kModule) {

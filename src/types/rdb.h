@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "keyspace/record.h"
+#include "types/rdb_stream.h"
 
 namespace diskdb::types {
 
@@ -25,6 +26,7 @@ struct RdbValue {
   std::vector<std::string> elements;  ///< in order; of a hash: field, value, field, value, ...
   std::vector<double> scores;         ///< of a sorted set's elements
   std::vector<Millis> expiries;       ///< of a hash's fields, if any has one; 0: none
+  RdbStream stream;
 };
 
 /// The newest version of RDB whose payloads are read: Redis 8's.

@@ -8,6 +8,22 @@
 namespace diskdb::types {
 namespace {
 
+/// All pages of what is made here are in memory.
+struct NoPages final : value::PageSource {
+  void load(value::Object&, const value::MissingPage&) override { ASSERT(false); }
+  value::ObjectId next_id() override { return {.birth_slot = 1, .number = 1}; }
+};
+
+void check_filled(const RdbStream& parts) {
+  NoPages pages;
+  const value::ObjectUse use{.source = &pages, .edit = {}};
+  const value::ObjectRef object(value::Object::create_stream(pages.next_id(), use.edit));
+  value::Stream stream(*object, use);
+  fill_stream(parts, stream);
+  stream.verify_invariants();
+  ASSERT(stream.length() == parts.length);
+}
+
 void check(Bytes input) {
   std::string payload(input);
   payload.append(10, '\0');  // where version and checksum stand
@@ -16,6 +32,7 @@ void check(Bytes input) {
   if (!parsed.ok()) return;
   const RdbValue& value = parsed.value();
   if (value.type == keyspace::Type::kString) return;
+  if (value.type == keyspace::Type::kStream) return check_filled(value.stream);
   if (value.type == keyspace::Type::kModule) return;  // JSON, or it would not have come so far
   ASSERT(!value.elements.empty());
   if (value.type == keyspace::Type::kSortedSet) {

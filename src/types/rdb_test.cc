@@ -178,5 +178,127 @@ TEST(Rdb, WhatIsDumpedIsReadBack) {
   EXPECT_EQ(number->text, "-7");
 }
 
+// ---- Streams
+
+// XADD s 1-1 a 1 b xyz, 1-2 a 2 b -300 (deleted), 5-0 c 70000; group g, its consumer al has 1-1.
+const std::string kNode =
+    "01 10 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 01 40 44 44 00 00 00 19 00 02 01 01 01 02 "
+    "01 81 61 02 81 62 02 00 01 02 01 00 01 00 01 01 01 83 78 79 7a 04 05 01 03 01 00 01 01 01 02 "
+    "01 de d4 02 05 01 00 01 04 01 df ff 02 01 01 81 63 02 f2 70 11 01 04 06 01 ff ";
+const std::string kLength = "02 05 00 ";
+const std::string kCounts = "01 01 01 02 03 ";
+const std::string kGroup = "01 01 67 01 01 ";
+const std::string kReadCount = "81 ff ff ff ff ff ff ff ff ";
+const std::string kPending =
+    "01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 01 00 68 e5 cf 8b 01 00 00 03 ";
+const std::string kConsumer = "01 02 61 6c 98 bf 4b 00 a2 01 00 00 ";
+const std::string kActive = "99 bf 4b 00 a2 01 00 00 ";
+const std::string kOwned = "01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 01";
+
+Elements fields_of(const RdbStream::Entry& entry) {
+  const std::vector<Bytes> fields = entry.fields();
+  return {fields.begin(), fields.end()};
+}
+
+void expect_stream(const RdbValue& value) {
+  EXPECT_EQ(value.type, Type::kStream);
+  const RdbStream& stream = value.stream;
+  ASSERT_EQ(stream.entries.size(), 2U);
+  EXPECT_EQ(stream.entries[0].id, (value::StreamId{1, 1}));
+  EXPECT_EQ(fields_of(stream.entries[0]), (Elements{"a", "1", "b", "xyz"}));
+  EXPECT_EQ(stream.entries[1].id, (value::StreamId{5, 0}));
+  EXPECT_EQ(fields_of(stream.entries[1]), (Elements{"c", "70000"}));
+  EXPECT_EQ(stream.extent.last_id, (value::StreamId{5, 0}));
+  ASSERT_EQ(stream.groups.size(), 1U);
+  const RdbStream::Group& group = stream.groups[0];
+  EXPECT_EQ(group.name, "g");
+  EXPECT_EQ(group.state.last_id, (value::StreamId{1, 1}));
+  EXPECT_EQ(group.state.read_count, value::kUnknownReadCount);
+  ASSERT_EQ(group.pending.size(), 1U);
+  EXPECT_EQ(group.pending[0].delivered.count, 1'700'000'000'000);
+  EXPECT_EQ(group.pending[0].delivery_count, 3U);
+  ASSERT_EQ(group.consumers.size(), 1U);
+  EXPECT_EQ(group.consumers[0].name, "al");
+  EXPECT_EQ(group.consumers[0].times.seen.count, 1'795'297'951'640);
+  EXPECT_EQ(group.consumers[0].pending.size(), 1U);
+}
+
+TEST(Rdb, ReadsStreamsOfAllVersions) {
+  const std::string second =
+      kNode + kLength + kCounts + kGroup + kReadCount + kPending + kConsumer + kOwned;
+  const RdbValue value = parsed("13 " + second);
+  expect_stream(value);
+  EXPECT_EQ(value.stream.extent.added_count, 3U);
+  EXPECT_EQ(value.stream.extent.max_deleted_id, (value::StreamId{1, 2}));
+  EXPECT_EQ(value.stream.groups[0].consumers[0].times.active, Millis{1'795'297'951'640});
+
+  const RdbValue first = parsed("0f " + kNode + kLength + kGroup + kPending + kConsumer + kOwned);
+  expect_stream(first);
+  EXPECT_EQ(first.stream.extent.added_count, 2U);
+
+  const RdbValue third = parsed("15 " + kNode + kLength + kCounts + kGroup + kReadCount + kPending +
+                                kConsumer + kActive + kOwned);
+  expect_stream(third);
+  EXPECT_EQ(third.stream.groups[0].consumers[0].times.active, Millis{1'795'297'951'641});
+
+  EXPECT_TRUE(is_refused("13 " + second + " 00"));
+  EXPECT_TRUE(is_refused("13 " + kNode + "03 05 00 " + kCounts + "00")) << "another length";
+  EXPECT_TRUE(is_refused("13 " + kNode + "02 04 00 " + kCounts + "00")) << "a last id too small";
+  EXPECT_TRUE(is_refused("13 " + kNode + kLength + kCounts + kGroup + kReadCount + "00 " +
+                         kConsumer + kOwned))
+      << "owned, but not pending";
+  EXPECT_FALSE(is_refused("13 00 00 05 00 00 00 01 02 03 00")) << "without entries";
+}
+
+struct NoPages final : value::PageSource {
+  void load(value::Object&, const value::MissingPage&) override { FAIL(); }
+  value::ObjectId next_id() override { return {.birth_slot = 1, .number = 1}; }
+};
+
+TEST(Rdb, AStreamIsReadAsItWasWritten) {
+  NoPages pages;
+  const value::ObjectUse use{.source = &pages, .edit = {}};
+  const value::ObjectRef object(value::Object::create_stream(pages.next_id(), use.edit));
+  value::Stream stream(*object, use);
+  for (std::uint64_t i = 1; i <= 1000; ++i) {
+    const std::string text(i % 97 == 0 ? 5000 : i % 70, 'x');
+    const std::string number =
+        std::to_string(static_cast<std::int64_t>(i * i * i) * (i % 2 ? 1 : -1));
+    const Bytes fields[] = {"number", number, i % 5 == 0 ? "other" : "text", text};
+    stream.append({i / 3, i}, fields);
+  }
+  stream.erase(17, 40);
+  const std::uint64_t group = stream.add_group("group", {3, 12}, 9).number;
+  const std::uint64_t consumer = stream.add_consumer(group, "consumer", Millis{77}).number;
+  stream.add_consumer(group, "idle", Millis{78});
+  for (std::uint64_t i = 1; i <= 40; ++i) {
+    stream.put_pending(group, {i / 3, i},
+                       {.consumer = consumer, .delivered = Millis{5}, .delivery_count = i});
+  }
+  std::string written;
+  append_stream(stream, &written);
+  Reader reader(written);
+  RdbStream parts;
+  read_stream(reader, 2, &parts);
+  ASSERT_FALSE(reader.has_failed());
+  EXPECT_EQ(reader.left(), 0U);
+  ASSERT_TRUE(check_stream(parts).ok());
+  ASSERT_EQ(parts.entries.size(), stream.length());
+  value::StreamEntries e = stream.entry_at(0);
+  for (const RdbStream::Entry& entry : parts.entries) {
+    EXPECT_EQ(entry.id, e.id());
+    const auto fields = e.fields();
+    EXPECT_EQ(fields_of(entry), Elements(fields.begin(), fields.end()));
+    e.next();
+  }
+  const value::ObjectRef again_object(value::Object::create_stream(pages.next_id(), use.edit));
+  value::Stream again(*again_object, use);
+  fill_stream(parts, again);
+  again.verify_invariants();
+  std::string written_again;
+  append_stream(again, &written_again);
+  EXPECT_EQ(written_again, written);
+}
+
 }  // namespace
 }  // namespace diskdb::types

@@ -11,7 +11,8 @@
 namespace diskdb::value {
 namespace {
 
-constexpr std::size_t kExtentBytes = 10;  // of a string, in its root
+constexpr std::size_t kExtentBytes = 10;        // of a string, in its root
+constexpr std::size_t kStreamExtentBytes = 72;  // of a stream
 
 constexpr PageShape small_shape(Layout layout) {
   switch (layout) {
@@ -31,7 +32,7 @@ constexpr PageShape tree_shape(Layout layout) {
       return {};
     case Layout::kPairs:
       return {.key_bytes = 8, .is_pairs = true};
-    default:
+    default:  // of streams: the milliseconds of the id; the rest of it begins the entry
       return {.key_bytes = 8};
   }
 }
@@ -44,6 +45,11 @@ static_assert(string_page_bytes(kChunkBytes) == 4096);
 constexpr PageShape kDatesShape{.key_bytes = 16};
 constexpr PageIds kDatesIds{.first = kDatesFirstId, .step = 1};
 constexpr PageKey kBehindAllDates{UINT64_MAX, UINT64_MAX};
+
+// A stream's groups and what else it has beside its entries.
+constexpr PageShape kStateShape{.key_bytes = 16, .is_pairs = true};
+constexpr PageIds kEntryIds{.first = 1, .step = 2};
+constexpr PageIds kStateIds{.first = 2, .step = 2};
 
 PageKey date_key(Millis expiry, std::uint64_t field_hash) {
   return {static_cast<std::uint64_t>(expiry.count), field_hash};
@@ -59,6 +65,28 @@ void make_room(SharedBytes* page, std::size_t size) {
   *page = std::move(larger);
 }
 
+void append_extent(const StreamExtent& extent, std::string* out) {
+  const std::uint64_t words[] = {
+      extent.last_id.ms,         extent.last_id.seq,   extent.max_deleted_id.ms,
+      extent.max_deleted_id.seq, extent.added_count,   extent.counted_from,
+      extent.next_group,         extent.next_consumer, extent.next_names};
+  static_assert(sizeof words == kStreamExtentBytes);
+  out->append(reinterpret_cast<const char*>(words), sizeof words);
+}
+
+/// Requires: kStreamExtentBytes.
+StreamExtent decode_extent(Bytes encoded) {
+  std::uint64_t words[kStreamExtentBytes / 8];
+  std::memcpy(words, encoded.data(), sizeof words);
+  return {.last_id = {words[0], words[1]},
+          .max_deleted_id = {words[2], words[3]},
+          .added_count = words[4],
+          .counted_from = words[5],
+          .next_group = words[6],
+          .next_consumer = words[7],
+          .next_names = words[8]};
+}
+
 Status corrupt(const char* what) { return {Code::kCorrupt, std::string("object: ") + what}; }
 
 }  // namespace
@@ -71,6 +99,7 @@ void append_object_root(const ObjectRoot& root, std::string* out) {
   ASSERT(tree.size() < 256);
   out->push_back(static_cast<char>(tree.size()));
   out->append(tree);
+  if (root.stream) append_extent(*root.stream, out);
   if (root.index) append_tree_root(*root.index, out);
   if (!root.string) return;
   char extent[kExtentBytes];
@@ -84,10 +113,14 @@ Result<ObjectRoot> decode_object_root(Layout layout, ObjectId id, Bytes encoded)
   const auto size = static_cast<unsigned char>(encoded[0]);
   encoded.remove_prefix(1);
   if (size > encoded.size()) return corrupt("a root too short");
-  ObjectRoot root{.id = id, .tree = {}, .index = {}, .string = {}};
+  ObjectRoot root{.id = id, .tree = {}};
   TRY_LET(root.tree, decode_tree_root(encoded.substr(0, size)));
   encoded.remove_prefix(size);
-  if (layout == Layout::kChunks) {
+  if (layout == Layout::kStream) {
+    if (encoded.size() < kStreamExtentBytes) return corrupt("a stream without its extent");
+    root.stream = decode_extent(encoded.substr(0, kStreamExtentBytes));
+    TRY_LET(root.index, decode_tree_root(encoded.substr(kStreamExtentBytes)));
+  } else if (layout == Layout::kChunks) {
     if (encoded.size() != kExtentBytes) return corrupt("a string without its size");
     StringExtent& extent = root.string.emplace(StringExtent{.bytes = 0, .chunk_bytes = 0});
     std::memcpy(&extent.bytes, encoded.data(), 8);
@@ -105,7 +138,7 @@ Result<ObjectRoot> decode_object_root(Layout layout, ObjectId id, Bytes encoded)
 // ---- Object
 
 Object* Object::create(Layout layout) {
-  ASSERT(layout != Layout::kChunks);
+  ASSERT(layout != Layout::kChunks && layout != Layout::kStream);
   auto* object = new Object(layout);
   object->page_ = PageFrames::new_page(kPageHeaderBytes);
   page_begin(object->page_.writable(), small_shape(layout));
@@ -125,8 +158,24 @@ Object* Object::create_string(ObjectId id, std::uint32_t chunk_bytes) {
   return object;
 }
 
+Object* Object::create_stream(ObjectId id, const PageEdit& edit) {
+  ASSERT(id.number != 0);
+  auto* object = new Object(Layout::kStream);
+  object->trees_ = std::make_unique<Trees>();
+  Trees& trees = *object->trees_;
+  trees.id = id;
+  trees.tree =
+      std::make_unique<CountedTree>(tree_shape(Layout::kStream), kTreePageBytes, kEntryIds);
+  trees.stream.reset(
+      new StreamParts{.state = CountedTree(kStateShape, kTreePageBytes, kStateIds), .extent = {}});
+  trees.tree->insert({}, Entry::whole({}), edit);  // I4
+  trees.stream->state.insert({}, Entry::pair({}, {}), edit);
+  return object;
+}
+
 Result<Object*> Object::create_small(Layout layout, std::uint8_t traits, Bytes page) {
   if (layout == Layout::kChunks) return corrupt("a string as one page");
+  if (layout == Layout::kStream) return corrupt("a stream as one page");
   TRY(verify_page(page));
   const PageView view(page);
   const PageShape shape = small_shape(layout);
@@ -146,11 +195,17 @@ Result<Object*> Object::create_small(Layout layout, std::uint8_t traits, Bytes p
 Result<Object*> Object::create_large(Layout layout, std::uint8_t traits, const ObjectRoot& root) {
   constexpr PageShape kIndexShape{.key_bytes = 8, .is_pairs = true};
   const bool is_sorted_set = layout == Layout::kScores;
+  const bool is_stream = layout == Layout::kStream;
   const bool has_dates = layout == Layout::kPairs && root.index.has_value();
   if (root.id.number == 0 || root.tree.count == 0 || root.tree.leaf_shape != tree_shape(layout) ||
-      root.index.has_value() != (is_sorted_set || has_dates) ||
-      root.string.has_value() != (layout == Layout::kChunks)) {
+      root.index.has_value() != (is_sorted_set || has_dates || is_stream) ||
+      root.string.has_value() != (layout == Layout::kChunks) ||
+      root.stream.has_value() != is_stream) {
     return corrupt("a root of another kind");
+  }
+  if (is_stream && (root.index->leaf_shape != kStateShape || root.index->count == 0 ||
+                    root.tree.next_id % 2 != 1 || root.index->next_id % 2 != 0)) {
+    return corrupt("a stream whose trees do not fit");
   }
   if (has_dates && (root.index->leaf_shape != kDatesShape || root.index->count == 0 ||
                     root.index->count > root.tree.count + 1 ||
@@ -173,6 +228,10 @@ Result<Object*> Object::create_large(Layout layout, std::uint8_t traits, const O
     object->trees_->tree =
         std::make_unique<CountedTree>(root.tree, string_page_bytes(root.string->chunk_bytes));
     object->trees_->extent = *root.string;
+  } else if (root.stream) {
+    object->trees_->tree = std::make_unique<CountedTree>(root.tree, kTreePageBytes, kEntryIds);
+    object->trees_->stream.reset(new StreamParts{
+        .state = CountedTree(*root.index, kTreePageBytes, kStateIds), .extent = *root.stream});
   } else {
     object->trees_->tree = std::make_unique<CountedTree>(root.tree);
   }
@@ -189,18 +248,25 @@ void Object::drop() {
 std::uint64_t Object::count() const { return is_small() ? page().count() : tree().count(); }
 
 ObjectRoot Object::root() const {
-  ObjectRoot root{.id = id(), .tree = tree().root(), .index = {}, .string = {}};
+  ObjectRoot root{.id = id(), .tree = tree().root()};
   if (layout_ == Layout::kScores) root.index = trees_->scores->trees()[1]->root();
   if (layout_ == Layout::kChunks) root.string = trees_->extent;
+  if (layout_ == Layout::kStream) {
+    root.index = trees_->stream->state.root();
+    root.stream = trees_->stream->extent;
+  }
   if (has_dates()) root.index = trees_->dates->root();
   return root;
 }
 
-std::size_t Object::tree_count() const { return layout_ == Layout::kScores || has_dates() ? 2 : 1; }
+std::size_t Object::tree_count() const {
+  return layout_ == Layout::kScores || layout_ == Layout::kStream || has_dates() ? 2 : 1;
+}
 
 CountedTree& Object::tree_number(std::size_t number) const {
   if (layout_ == Layout::kScores) return *trees_->scores->trees()[number];
-  return number == 0 ? *trees_->tree : *trees_->dates;
+  if (number == 0) return *trees_->tree;
+  return layout_ == Layout::kStream ? trees_->stream->state : *trees_->dates;
 }
 
 bool Object::take_dirty(std::uint32_t cut_epoch, std::size_t count_max, TakeCursor* cursor,
@@ -252,6 +318,13 @@ void Object::missing_in(std::uint64_t first, std::uint64_t last, std::size_t cou
   tree().missing_in(first, last, count_max, missing);
 }
 
+void Object::missing_to_append(std::vector<MissingPage>* missing) const {
+  const std::uint64_t count = tree().count();
+  tree().missing_in(count - 1, count, 1, missing);
+  // Names lie at the beginning, and are few.
+  if (const auto page = trees_->stream->state.missing_for({}, {})) missing->push_back(*page);
+}
+
 bool Object::free_some(std::size_t count_max) {
   if (is_small()) return true;
   for (std::size_t i = 0; i < tree_count(); ++i) {
@@ -265,6 +338,9 @@ std::size_t Object::bytes() const {
   if (is_small()) return bytes + page_.allocated_bytes();
   bytes += sizeof(Trees);
   if (layout_ == Layout::kScores) return bytes + trees_->scores->bytes();
+  if (layout_ == Layout::kStream) {
+    bytes += sizeof(StreamParts) - sizeof(CountedTree) + trees_->stream->state.bytes();
+  }
   return bytes + trees_->tree->bytes() + (has_dates() ? trees_->dates->bytes() : 0);
 }
 
@@ -314,6 +390,9 @@ void Object::verify_invariants() const {
   if (layout_ == Layout::kChunks) ASSERT(tree().count() == trees_->extent.chunk_count());
   for (std::size_t i = 0; i < tree_count(); ++i) tree_number(i).verify_invariants();
   if (has_dates()) verify_dates();
+  if (layout_ == Layout::kStream) {
+    ASSERT(trees_->tree->count() > 0 && trees_->stream->state.count() > 0);  // I4
+  }
 }
 
 void Object::verify_dates() const {
@@ -478,6 +557,7 @@ void ObjectHandle::become_large() {
                                   score_of_key(page.key(walk.index()).high), edit());
         break;
       case Layout::kChunks:
+      case Layout::kStream:
         ASSERT(false);  // large from the start
     }
   }

@@ -1,11 +1,12 @@
 // value/object.h — the value of a key that has several elements: a list, a set, a hash, a sorted
-// set; and that of a long string, whose elements are chunks of it (value/long_string.h).
+// set; that of a long string, whose elements are chunks of it (value/long_string.h); and a stream
+// (value/stream.h).
 //
 // Small, it is one packed page, in Redis's order; large, a counted tree of pages, or two for a
 // sorted set. It becomes large by itself when it outgrows a page, and never small again; a string's
-// is large from the start. What its elements mean, and what Redis calls its encoding, is the
-// business of types/; here they are bytes with a place and, but in a sequence, a name by which they
-// are found.
+// or a stream's is large from the start. What its elements mean, and what Redis calls its encoding,
+// is the business of types/; here they are bytes with a place and, but in a sequence, a name by
+// which they are found.
 //
 // An Object owns its pages and knows what they cost; it is read and changed through one of the
 // handles below, which borrow it and know where cold pages come from (ObjectUse): so whoever
@@ -38,6 +39,7 @@ enum class Layout : std::uint8_t {
   kPairs,     ///< a hash: fields with values, likewise
   kScores,    ///< a sorted set: by score, then by member
   kChunks,    ///< a long string: by position; never small
+  kStream,    ///< a stream: by id; never small
 };
 
 /// A small object has at most so many elements, and bytes.
@@ -107,13 +109,34 @@ struct StringExtent {
   friend bool operator==(const StringExtent&, const StringExtent&) = default;
 };
 
+/// What names an entry of a stream, and orders it.
+struct StreamId {
+  std::uint64_t ms = 0;
+  std::uint64_t seq = 0;
+  friend auto operator<=>(const StreamId&, const StreamId&) = default;
+};
+
+/// What a stream is beside its entries and its groups.
+struct StreamExtent {
+  StreamId last_id;                 ///< the greatest that any entry ever had
+  StreamId max_deleted_id;          ///< the greatest of those that were deleted one by one
+  std::uint64_t added_count = 0;    ///< entries that were ever added
+  std::uint64_t counted_from = 0;   ///< added_count when it was last without entries
+  std::uint64_t next_group = 1;     ///< numbers of groups, consumers and sets of names
+  std::uint64_t next_consumer = 1;  ///< are never used twice
+  std::uint64_t next_names = 1;
+  friend bool operator==(const StreamExtent&, const StreamExtent&) = default;
+};
+
 /// What a large object is, as its key's record tells it. Layout: docs/format/store.md.
 struct ObjectRoot {
   ObjectId id;
   TreeRoot tree;  ///< of a sorted set: by score
-  /// Of a sorted set: by member. Of a hash: the expiries of its fields, if any ever had one.
+  /// Of a sorted set: by member. Of a hash: the expiries of its fields, if any ever had one. Of a
+  /// stream: its groups, and what else it has beside entries.
   std::optional<TreeRoot> index = {};
   std::optional<StringExtent> string = {};  ///< of a string
+  std::optional<StreamExtent> stream = {};  ///< of a stream
 };
 
 void append_object_root(const ObjectRoot& root, std::string* out);
@@ -127,12 +150,16 @@ Result<ObjectRoot> decode_object_root(Layout layout, ObjectId id, Bytes encoded)
 ///   I3  A large hash any field of which ever had an expiry has an entry for each of those that do
 ///       in a tree of its own, by (expiry, hash of the field), and one behind them all: the tree is
 ///       never empty, so no empty leaf of it is forgotten.
+///   I4  Each of a stream's two trees begins with an entry that stands for nothing and never goes,
+///       for the same reason: a stream without entries is still there. count() counts it.
 class Object {
  public:
-  /// Small and empty. Requires: not kChunks.
+  /// Small and empty. Requires: neither kChunks nor kStream.
   static Object* create(Layout layout);
   /// A long string without bytes. `id`: has a number.
   static Object* create_string(ObjectId id, std::uint32_t chunk_bytes = kChunkBytes);
+  /// A stream without entries. `id`: has a number.
+  static Object* create_stream(ObjectId id, const PageEdit& edit);
   /// As stored. Errors: kCorrupt, if these are no bytes of such an object.
   static Result<Object*> create_small(Layout layout, std::uint8_t traits, Bytes page);
   static Result<Object*> create_large(Layout layout, std::uint8_t traits, const ObjectRoot& root);
@@ -189,6 +216,7 @@ class Object {
   SortedSet& sorted_set() const { return *trees_->scores; }
   CountedTree& tree_of(PageId id) const {
     if (layout_ == Layout::kScores) return trees_->scores->tree_of(id);
+    if (layout_ == Layout::kStream) return id % 2 == 1 ? *trees_->tree : trees_->stream->state;
     return id >= kDatesFirstId && trees_->dates != nullptr ? *trees_->dates : *trees_->tree;
   }
   /// Pages that the checkpoint cutting at `cut_epoch` awaits, up to `count_max`; false once all are
@@ -208,6 +236,8 @@ class Object {
   void missing_for_member(Bytes member, std::vector<MissingPage>* missing) const;
   /// For ScoreSet::put().
   void missing_for_put(Bytes member, double score, std::vector<MissingPage>* missing) const;
+  /// To append an entry to a stream, and to find what its field names are called.
+  void missing_to_append(std::vector<MissingPage>* missing) const;
   /// Positions as ObjectHandle::at() has them. Requires: first <= last.
   void missing_in(std::uint64_t first, std::uint64_t last, std::size_t count_max,
                   std::vector<MissingPage>* missing) const;
@@ -238,6 +268,12 @@ class Object {
   friend class Dictionary;
   friend class ElementPrefetch;
   friend class LongString;
+  friend class Stream;
+  friend class StreamWalk;
+  struct StreamParts {
+    CountedTree state;  ///< value/stream.h
+    StreamExtent extent;
+  };
   /// Of a large object; small ones are many.
   struct Trees {
     std::unique_ptr<CountedTree> tree;
@@ -250,6 +286,7 @@ class Object {
     std::shared_ptr<PageTotals> totals;
     PageTotals accounted;      ///< what totals has of it
     StringExtent extent = {};  ///< of a string
+    std::unique_ptr<StreamParts> stream;
   };
 
   explicit Object(Layout layout) : layout_(layout) {}

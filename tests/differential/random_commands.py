@@ -20,9 +20,10 @@ SET_KEYS = [b"set0", b"set1", b"set2", b"{tag}set", b"ints"]
 ZSET_KEYS = [b"z0", b"z1", b"z2", b"{tag}z"]
 LEX_KEYS = [b"lex0", b"lex1"]  # all members have the score 0: by string nothing else has a meaning
 GEO_KEYS = [b"geo0", b"geo1"]
+STREAM_KEYS = [b"s0", b"s1", b"s2", b"{tag}s"]
 SORTED_KEYS = ZSET_KEYS + LEX_KEYS + GEO_KEYS
 ALL_KEYS = (SORTED_KEYS + KEYS + LARGE_KEYS + COUNTER_KEYS + HLL_KEYS + [NOT_HLL_KEY] + HASH_KEYS + SET_KEYS
-            + LIST_KEYS)
+            + LIST_KEYS + STREAM_KEYS)
 DATABASES = 4
 
 INT_EDGES = [b"0", b"1", b"-1", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808",
@@ -42,6 +43,7 @@ class Generator:
     def __init__(self, seed, without=()):
         """`without`: rows of MAKERS to leave out."""
         self.random = random.Random(seed)
+        self.entries = 1  # the milliseconds of the newest entry of any stream
         makers = [row for name, row in MAKERS.items() if name not in without]
         self._makers = [maker for _, maker in makers]
         self._weights = [weight for weight, _ in makers]
@@ -221,6 +223,100 @@ class Generator:
     def georadius(self):
         words = self.coordinates() + [b"%d" % self.pick([1, 100, 3000]), b"km"] + self.geo_options()
         return [b"GEORADIUS", self.pick(GEO_KEYS)] + words
+
+    def stream_key(self):
+        return self.pick(STREAM_KEYS) if self.chance(0.97) else self.key()
+
+    def entry_id(self):
+        """Of few, so that they meet; always in full or by its milliseconds."""
+        if self.chance(0.03):
+            return self.pick([b"0-0", b"0-1", b"18446744073709551615-18446744073709551615", b"-1-1", b"1-", b"-", b"+", b"$",
+                              b"1-x", b"", b"007-1", b" 1-1", b"1-+1", b"18446744073709551616-1", b"1" * 130])
+        entry = b"%d" % self.random.randrange(max(1, self.entries - 60), self.entries + 2)
+        return entry + self.pick([b"", b"-0", b"-1", b"-2"])
+
+    def entry_ids(self, most=4):
+        return [self.entry_id() for _ in range(self.random.randint(1, most))]
+
+    def group(self):
+        return self.pick([b"g0", b"g1"]) if self.chance(0.97) else self.pick([b"", b"nogroup", b"$"])
+
+    def consumer(self):
+        return self.pick([b"alice", b"bob", b"carol"])
+
+    def trim(self):
+        # Without ~: where it stops depends on nodes, whose bytes are counted in Redis only (docs/compatibility.md).
+        kind = self.pick([b"MAXLEN", b"MINID"])
+        threshold = b"%d" % self.random.randrange(40) if kind == b"MAXLEN" else self.entry_id()
+        return [self.word(kind)] + self.pick([[], [b"="]]) + [threshold]
+
+    def xadd(self):
+        words = [b"XADD", self.stream_key()]
+        if self.chance(0.1):
+            words.append(self.word(b"NOMKSTREAM"))
+        if self.chance(0.1):
+            words += self.trim()
+        self.entries += self.chance(0.5)
+        sequence = self.pick([b"", b"-*", b"-*", b"-1", b"-2"])
+        words.append(b"%d" % self.entries + sequence if self.chance(0.97) else self.entry_id())
+        names = self.pick([[b"a"], [b"a", b"b"], [b"temperature", b"humidity"], [self.value()]])
+        for name in names:
+            words += [name, self.value()]
+        return words
+
+    def stream_interval(self):
+        bound = lambda edge: edge if self.chance(0.3) else self.pick([b"", b"", b"("]) + self.entry_id()  # noqa: E731
+        return [bound(b"-"), bound(b"+")]
+
+    def xrange(self):
+        words = [b"XRANGE", self.stream_key()] + self.stream_interval()
+        if self.chance(0.4):
+            words = [b"XREVRANGE", words[1], words[3], words[2]]
+        return words + self.options((b"COUNT", self.small_count), most=1)
+
+    def xread(self):
+        keys = [self.stream_key() for _ in range(self.random.randint(1, 2))]
+        words = [b"XREAD"] + self.options((b"COUNT", self.small_count), (b"BLOCK", b"1"), most=1)
+        return words + [self.word(b"STREAMS")] + keys + [self.pick([b"0", b"$", self.entry_id()]) for _ in keys]
+
+    def xreadgroup(self):
+        words = [b"XREADGROUP", self.word(b"GROUP"), self.group(), self.consumer()]
+        words += self.options((b"COUNT", self.small_count), (b"NOACK",), most=1)
+        return words + [b"STREAMS", self.stream_key(), self.pick([b">", b">", b">", b"0", self.entry_id()])]
+
+    def xgroup(self):
+        kind = self.pick([b"CREATE", b"CREATE", b"SETID", b"DESTROY", b"DELCONSUMER", b"CREATECONSUMER"])
+        words = [b"XGROUP", self.word(kind), self.stream_key(), self.group()]
+        if kind in (b"DELCONSUMER", b"CREATECONSUMER"):
+            return words + [self.consumer()]
+        if kind == b"DESTROY":
+            return words
+        words.append(self.pick([b"0", b"$", self.entry_id()]))
+        if kind == b"CREATE" and self.chance(0.4):
+            words.append(b"MKSTREAM")
+        return words + self.options((b"ENTRIESREAD", lambda: b"%d" % self.random.randint(-2, 50)), most=1)
+
+    def xclaim(self):
+        if self.chance(0.4):
+            words = [b"XAUTOCLAIM", self.stream_key(), self.group(), self.consumer(), self.pick([b"0", b"99999999", b"x"])]
+            words.append(self.pick([b"-", b"0", self.entry_id()]))
+            return words + self.options((b"COUNT", self.small_count), (b"JUSTID",), most=2)
+        words = [b"XCLAIM", self.stream_key(), self.group(), self.consumer(), self.pick([b"0", b"0", b"99999999"])]
+        return words + self.entry_ids() + self.options(
+            (b"FORCE",), (b"JUSTID",), (b"RETRYCOUNT", lambda: b"%d" % self.random.randint(-1, 9)),
+            (b"LASTID", self.entry_id), (b"IDLE", lambda: self.pick([b"0", b"1000000", b"x"])), most=3)
+
+    def xpending(self):
+        words = [b"XPENDING", self.stream_key(), self.group()]
+        if self.chance(0.3):
+            return words
+        if self.chance(0.2):
+            words += [b"IDLE", self.pick([b"0", b"500000"])]
+        return words + self.stream_interval() + [self.small_count()] + ([self.consumer()] if self.chance(0.3) else [])
+
+    def xsetid(self):
+        return [b"XSETID", self.stream_key(), b"%d-5" % self.entries] + self.options(
+            (b"ENTRIESADDED", lambda: b"%d" % self.random.randint(-1, 500)), (b"MAXDELETEDID", self.entry_id), most=2)
 
     def hll_key(self):
         return self.pick(HLL_KEYS) if self.chance(0.95) else NOT_HLL_KEY
@@ -477,6 +573,23 @@ MAKERS = {
     "BLMPOP": (0.2, lambda g: g.multi_pop(blocks=True)),
     "COPY of lists": (1, lambda g: [g.pick([b"COPY", b"RENAME", b"RENAMENX"]), g.pick(LIST_KEYS), g.pick(LIST_KEYS)]),
     "LIST ENCODING": (0.5, lambda g: [b"OBJECT", b"ENCODING", g.pick(LIST_KEYS)]),
+    "XADD": (20, lambda g: g.xadd()),
+    "XLEN": (2, lambda g: [b"XLEN", g.stream_key()]),
+    "XRANGE": (6, lambda g: g.xrange()),
+    "XREAD": (3, lambda g: g.xread()),
+    "XREADGROUP": (10, lambda g: g.xreadgroup()),
+    "XACK": (4, lambda g: [b"XACK", g.stream_key(), g.group()] + g.entry_ids()),
+    "XDEL": (4, lambda g: [b"XDEL", g.stream_key()] + g.entry_ids()),
+    "XTRIM": (2, lambda g: [b"XTRIM", g.stream_key()] + g.trim()),
+    "XSETID": (0.5, lambda g: g.xsetid()),
+    "XGROUP": (5, lambda g: g.xgroup()),
+    "XCLAIM": (5, lambda g: g.xclaim()),
+    "XPENDING": (5, lambda g: g.xpending()),
+    "XINFO": (4, lambda g: [b"XINFO", g.pick([b"STREAM", b"GROUPS"]), g.stream_key()]),
+    "XINFO CONSUMERS": (1, lambda g: [b"XINFO", b"CONSUMERS", g.stream_key(), g.group()]),
+    "XINFO FULL": (1, lambda g: [b"XINFO", b"STREAM", g.stream_key(), b"FULL"]),
+    "DEL of streams": (0.7, lambda g: [b"DEL", g.pick(STREAM_KEYS)]),
+    "RENAME of streams": (0.7, lambda g: [g.pick([b"RENAME", b"COPY"]), g.pick(STREAM_KEYS), g.pick(STREAM_KEYS)]),
     "ZADD": (14, lambda g: g.zadd()),
     "ZADD of strings": (3, lambda g: g.zadd_lex()),
     "ZINCRBY": (4, lambda g: [b"ZINCRBY", g.zset_key(), g.score(), g.zmember()]),

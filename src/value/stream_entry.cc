@@ -1,0 +1,146 @@
+#include "value/stream_entry.h"
+
+#include <bit>
+#include <cstring>
+
+#include "base/assert.h"
+#include "base/number.h"
+
+namespace diskdb::value {
+namespace {
+
+// The first byte of a number: itself, or how many bytes of it follow, the highest first.
+constexpr std::uint64_t kOrderedByteMax = 239;
+
+// The first byte of a word: a small integer, the length of a short string, or how many bytes of an
+// integer, or of a length, follow, the lowest first.
+constexpr unsigned kSmallIntegerEnd = 64;
+constexpr unsigned kShortStringEnd = 192;
+constexpr unsigned kIntegerEnd = 200;
+constexpr unsigned kLongStringEnd = 204;
+constexpr std::size_t kShortStringMax = kShortStringEnd - kSmallIntegerEnd - 1;
+
+unsigned byte_of(char c) { return static_cast<unsigned char>(c); }
+
+/// Takes so many off the front; none, and nothing is left, if they are not there.
+Bytes take(std::uint64_t count, Bytes* bytes) {
+  if (count > bytes->size()) {
+    *bytes = {};
+    return {};
+  }
+  const Bytes taken = bytes->substr(0, count);
+  bytes->remove_prefix(count);
+  return taken;
+}
+
+std::uint64_t little_endian(Bytes bytes) {
+  std::uint64_t number = 0;
+  std::memcpy(&number, bytes.data(), bytes.size());
+  return number;
+}
+
+void append_integer(std::int64_t integer, std::string* out) {
+  if (integer >= 0 && integer < kSmallIntegerEnd) {
+    out->push_back(static_cast<char>(integer));
+    return;
+  }
+  const auto bits = static_cast<std::uint64_t>(integer < 0 ? ~integer : integer);
+  const auto size = static_cast<unsigned>(std::bit_width(bits) / 8 + 1);  // with the sign
+  out->push_back(static_cast<char>(kShortStringEnd + size - 1));
+  out->append(reinterpret_cast<const char*>(&integer), size);
+}
+
+Bytes integer_text(Bytes encoded, std::string* digits) {
+  const auto unused = static_cast<unsigned>(64 - encoded.size() * 8);
+  const auto integer = static_cast<std::int64_t>(little_endian(encoded) << unused) >> unused;
+  char text[kIntegerTextBytesMax];
+  const std::size_t size = format_integer(text, integer);
+  const std::size_t begin = digits->size();
+  ASSERT_SLOW(digits->capacity() - begin >= size);
+  digits->append(text, size);
+  return Bytes(*digits).substr(begin);
+}
+
+}  // namespace
+
+void append_ordered(std::uint64_t number, std::string* out) {
+  if (number <= kOrderedByteMax) {
+    out->push_back(static_cast<char>(number));
+    return;
+  }
+  const auto size = static_cast<unsigned>((std::bit_width(number) + 7) / 8);
+  out->push_back(static_cast<char>(kOrderedByteMax + size));
+  for (unsigned i = size; i-- > 0;) out->push_back(static_cast<char>(number >> (8 * i)));
+}
+
+std::uint64_t take_ordered(Bytes* bytes) {
+  const Bytes first = take(1, bytes);
+  if (first.empty()) return 0;
+  const std::uint64_t head = byte_of(first[0]);
+  if (head <= kOrderedByteMax) return head;
+  std::uint64_t number = 0;
+  for (const char c : take(head - kOrderedByteMax, bytes)) number = number << 8U | byte_of(c);
+  return number;
+}
+
+void append_word(Bytes word, std::string* out) {
+  const bool may_be_integer = !word.empty() && word.size() <= kIntegerTextBytesMax &&
+                              (word[0] == '-' || (word[0] >= '0' && word[0] <= '9'));
+  if (may_be_integer) {
+    if (const auto integer = parse_integer(word)) return append_integer(*integer, out);
+  }
+  if (word.size() <= kShortStringMax) {
+    out->push_back(static_cast<char>(kSmallIntegerEnd + word.size()));
+  } else {
+    const std::uint64_t length = word.size();
+    const auto size = static_cast<unsigned>((std::bit_width(length) + 7) / 8);
+    ASSERT(size <= kLongStringEnd - kIntegerEnd);
+    out->push_back(static_cast<char>(kIntegerEnd + size - 1));
+    out->append(reinterpret_cast<const char*>(&length), size);
+  }
+  out->append(word);
+}
+
+Bytes take_word(Bytes* bytes, std::string* digits) {
+  const Bytes first = take(1, bytes);
+  if (first.empty()) return {};
+  const unsigned head = byte_of(first[0]);
+  if (head < kSmallIntegerEnd) return integer_text(first, digits);
+  if (head < kShortStringEnd) return take(head - kSmallIntegerEnd, bytes);
+  if (head < kIntegerEnd) {
+    const Bytes encoded = take(head - kShortStringEnd + 1, bytes);
+    return encoded.empty() ? Bytes() : integer_text(encoded, digits);
+  }
+  if (head >= kLongStringEnd) {
+    *bytes = {};
+    return {};
+  }
+  return take(little_endian(take(head - kIntegerEnd + 1, bytes)), bytes);
+}
+
+void append_names(std::span<const Bytes> fields, std::string* out) {
+  for (std::size_t i = 0; i < fields.size(); i += 2) append_word(fields[i], out);
+}
+
+void append_fields(std::span<const Bytes> fields, bool with_names, std::string* out) {
+  if (with_names) append_ordered(fields.size() / 2, out);
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (with_names || i % 2 == 1) append_word(fields[i], out);
+  }
+}
+
+void StreamFields::decode(Bytes packed, const std::vector<Bytes>* names) {
+  words_.clear();
+  digits_.clear();
+  std::uint64_t count = names != nullptr ? names->size() : take_ordered(&packed);
+  // Bytes from a corrupt store may have passed all checks: a word has a byte at least.
+  count = std::min<std::uint64_t>(count, packed.size());
+  words_.reserve(count * 2);
+  digits_.reserve(count * 2 * kIntegerTextBytesMax);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    words_.push_back(names != nullptr ? (*names)[i] : take_word(&packed, &digits_));
+    words_.push_back(take_word(&packed, &digits_));
+  }
+}
+
+}  // namespace diskdb::value
