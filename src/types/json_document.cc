@@ -399,8 +399,8 @@ bool find_matches(JsonWalk& walk, const JsonSteps& steps, bool with_ancestors,
   Finder finder(walk);
   finder.run(
       steps, 0,
-      {.matches = matches, .with_ancestors = with_ancestors, .count_max = kJsonVisitsMin / 10});
-  return finder.fits() && matches->count() < kJsonVisitsMin / 10;
+      {.matches = matches, .with_ancestors = with_ancestors, .count_max = kJsonMatchesMax + 1});
+  return finder.fits() && matches->count() <= kJsonMatchesMax;
 }
 
 std::optional<std::uint64_t> find_first_match(JsonWalk& walk, const JsonSteps& steps, bool* fits) {

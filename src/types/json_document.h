@@ -98,6 +98,8 @@ class JsonMatches {
 
 /// A path looks at no more values than this many, or a few times those that the document has.
 constexpr std::uint64_t kJsonVisitsMin = 50'000'000;
+/// And finds no more.
+constexpr std::size_t kJsonMatchesMax = 5'000'000;
 
 /// Appends what `steps` lead to from the root. False: it is too much, see kJsonVisitsMin.
 bool find_matches(JsonWalk& walk, const JsonSteps& steps, bool with_ancestors,
