@@ -351,10 +351,14 @@ void JsonWalk::seek(std::uint64_t position) {
   position_ = position;
 }
 
-JsonToken JsonWalk::token() {
-  if (!loads_ && (is_stuck() || (!cursor_ && is_cold(position_)))) return JsonToken::null();
+Bytes JsonWalk::slow_entry() {
+  if (!loads_ && (is_stuck() || (!cursor_ && is_cold(position_)))) return {};
   if (!cursor_) cursor_.emplace(elements_.at(position_));
-  JsonToken token = decode_json_token(cursor_->entry());
+  return cursor_->entry();
+}
+
+JsonToken JsonWalk::token() {
+  JsonToken token = decode_json_token(entry());
   token.tokens_below = std::min(token.tokens_below, count_ - position_ - 1);
   return token;
 }
@@ -460,7 +464,8 @@ std::optional<std::uint64_t> find_member(JsonWalk& walk, std::uint64_t position,
   const std::uint64_t end = walk.after();
   for (std::uint64_t at = position + 1; at + 1 < end;) {
     walk.seek(at);
-    const bool is_it = walk.token().text == name;
+    const Bytes entry = walk.entry();
+    const bool is_it = entry.size() == name.size() + 1 && entry.ends_with(name);
     walk.seek(at + 1);
     if (is_it) return at + 1;
     at = walk.after();

@@ -41,8 +41,17 @@ class JsonWalk {
   void seek(std::uint64_t position);
   /// What is here. Borrowed until it moves.
   JsonToken token();
+  /// What is here as it is stored; nothing if the walk is stuck.
+  Bytes entry() {
+    if (!cursor_ || !loads_) return slow_entry();
+    return cursor_->entry();
+  }
   /// Behind the value that is here.
   std::uint64_t after() {
+    if (const Bytes here = entry();
+        !here.empty() && here[0] < static_cast<char>(JsonKind::kObject)) {
+      return position_ + 1;
+    }
     const std::uint64_t below = token().tokens_below;
     return is_stuck() ? count_ : position_ + 1 + below;
   }
@@ -59,6 +68,7 @@ class JsonWalk {
 
  private:
   bool is_cold(std::uint64_t position);
+  Bytes slow_entry();
 
   value::ObjectHandle elements_;
   bool loads_ = true;
