@@ -56,13 +56,15 @@ Outcome read_options(CommandContext& cx, Arguments args, bool may_create, GroupO
   return Outcome::done();
 }
 
-/// "$" is the last id of the stream, of which there may be none.
+/// "$" is the last id of the stream, of which there may be none; "-" and "+" are ids, too.
 Outcome read_group_id(CommandContext& cx, Bytes text, const Record* record, StreamId* id) {
   if (text == "$") {
     *id = record == nullptr ? StreamId{} : stream_of(cx, *record).extent().last_id;
     return Outcome::done();
   }
-  const auto parsed = types::parse_stream_id(text);
+  const bool is_edge = text == "-" || text == "+";
+  const auto parsed =
+      is_edge ? types::parse_stream_bound(text, 0)->id : types::parse_stream_id(text);
   if (!parsed) return refuse_id(cx);
   *id = *parsed;
   return Outcome::done();

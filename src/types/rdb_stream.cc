@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/number.h"
+#include "types/stream.h"
 
 namespace diskdb::types {
 
@@ -298,15 +299,10 @@ void read_stream(Reader& reader, unsigned version, RdbStream* stream) {
     extent.added_count = read_length(reader).value;
   } else {
     extent.added_count = stream->length;
+    stream->has_read_counts = false;
   }
   for (std::uint64_t left = read_count(reader); left > 0 && !reader.has_failed(); --left) {
     read_group(reader, version, &stream->groups.emplace_back());
-  }
-  if (version >= 2) return;
-  for (RdbStream::Group& group : stream->groups) {
-    if (group.state.last_id == extent.last_id) {
-      group.state.read_count = static_cast<std::int64_t>(extent.added_count);
-    }
   }
 }
 
@@ -342,7 +338,14 @@ void fill_stream(const RdbStream& parts, Stream& stream) {
   extent.max_deleted_id = parts.extent.max_deleted_id;
   extent.added_count = parts.extent.added_count;
   extent.counted_from = extent.added_count - std::min(extent.added_count, stream.length());
-  for (const RdbStream::Group& group : parts.groups) fill_group(group, stream);
+  for (const RdbStream::Group& group : parts.groups) {
+    fill_group(group, stream);
+    if (parts.has_read_counts) continue;
+    value::StreamGroup estimated = *stream.find_group(group.name);
+    const auto read = count_added_up_to(stream, estimated.last_id);
+    if (read) estimated.read_count = static_cast<std::int64_t>(*read);
+    stream.set_group(group.name, estimated);
+  }
 }
 
 // ---- Writing

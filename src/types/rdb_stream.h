@@ -45,6 +45,7 @@ struct RdbStream {
   std::vector<Entry> entries;
   std::uint64_t length = 0;  ///< as it says itself
   value::StreamExtent extent;
+  bool has_read_counts = true;  ///< else they are estimated
   std::vector<Group> groups;
 };
 

@@ -219,7 +219,7 @@ void expect_stream(const RdbValue& value) {
   EXPECT_EQ(group.pending[0].delivery_count, 3U);
   ASSERT_EQ(group.consumers.size(), 1U);
   EXPECT_EQ(group.consumers[0].name, "al");
-  EXPECT_EQ(group.consumers[0].times.seen.count, 1'795'297'951'640);
+  EXPECT_EQ(group.consumers[0].times.seen.count, 1'795'301'293'976);
   EXPECT_EQ(group.consumers[0].pending.size(), 1U);
 }
 
@@ -230,7 +230,7 @@ TEST(Rdb, ReadsStreamsOfAllVersions) {
   expect_stream(value);
   EXPECT_EQ(value.stream.extent.added_count, 3U);
   EXPECT_EQ(value.stream.extent.max_deleted_id, (value::StreamId{1, 2}));
-  EXPECT_EQ(value.stream.groups[0].consumers[0].times.active, Millis{1'795'297'951'640});
+  EXPECT_EQ(value.stream.groups[0].consumers[0].times.active, Millis{1'795'301'293'976});
 
   const RdbValue first = parsed("0f " + kNode + kLength + kGroup + kPending + kConsumer + kOwned);
   expect_stream(first);
@@ -239,7 +239,7 @@ TEST(Rdb, ReadsStreamsOfAllVersions) {
   const RdbValue third = parsed("15 " + kNode + kLength + kCounts + kGroup + kReadCount + kPending +
                                 kConsumer + kActive + kOwned);
   expect_stream(third);
-  EXPECT_EQ(third.stream.groups[0].consumers[0].times.active, Millis{1'795'297'951'641});
+  EXPECT_EQ(third.stream.groups[0].consumers[0].times.active, Millis{1'795'301'293'977});
 
   EXPECT_TRUE(is_refused("13 " + second + " 00"));
   EXPECT_TRUE(is_refused("13 " + kNode + "03 05 00 " + kCounts + "00")) << "another length";

@@ -26,7 +26,7 @@ UNITS = ["unit/type/string", "unit/type/incr", "unit/keyspace", "unit/expire", "
 # The suite's encodings are those of 7.0, where no list is a listpack; 8.10 wins (docs/compatibility.md).
 OTHER_ENCODINGS = {"unit/type/list", "unit/type/list-2", "unit/type/list-3"}
 # Known failures of these are not even run: they would leave clients blocked, which other tests count.
-SKIPS_KNOWN_FAILURES = {"unit/type/list", "unit/type/zset"}
+SKIPS_KNOWN_FAILURES = {"unit/type/list", "unit/type/zset", "unit/type/stream", "unit/type/stream-cgroups"}
 OK_MIN = 300
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 RESULT = re.compile(r"^\[(ok|err|skip|ignore|exception)\]: ?(.*)")
