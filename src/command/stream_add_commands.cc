@@ -98,7 +98,7 @@ Outcome check_trim(CommandContext& cx, AddRequest* request, bool must_trim) {
 /// The same for the same fields and values, and for no others.
 std::string name_of_content(std::span<const Bytes> fields) {
   std::string content;
-  value::append_fields(fields, true, &content);
+  value::append_fields(fields, true, false, &content);
   const std::uint64_t low = value::member_hash(content);
   content.push_back('\x01');
   const std::uint64_t high = value::member_hash(content);

@@ -48,6 +48,7 @@ constexpr PageKey kBehindAllDates{UINT64_MAX, UINT64_MAX};
 
 // A stream's groups and what else it has beside its entries.
 constexpr PageShape kStateShape{.key_bytes = 16, .is_pairs = true};
+constexpr std::size_t kStreamPageBytes = 4096;  // they grow at one end: fewer headers and frames
 constexpr PageIds kEntryIds{.first = 1, .step = 2};
 constexpr PageIds kStateIds{.first = 2, .step = 2};
 
@@ -165,7 +166,7 @@ Object* Object::create_stream(ObjectId id, const PageEdit& edit) {
   Trees& trees = *object->trees_;
   trees.id = id;
   trees.tree =
-      std::make_unique<CountedTree>(tree_shape(Layout::kStream), kTreePageBytes, kEntryIds);
+      std::make_unique<CountedTree>(tree_shape(Layout::kStream), kStreamPageBytes, kEntryIds);
   trees.stream.reset(
       new StreamParts{.state = CountedTree(kStateShape, kTreePageBytes, kStateIds), .extent = {}});
   trees.tree->insert({}, Entry::whole({}), edit);  // I4
@@ -229,7 +230,7 @@ Result<Object*> Object::create_large(Layout layout, std::uint8_t traits, const O
         std::make_unique<CountedTree>(root.tree, string_page_bytes(root.string->chunk_bytes));
     object->trees_->extent = *root.string;
   } else if (root.stream) {
-    object->trees_->tree = std::make_unique<CountedTree>(root.tree, kTreePageBytes, kEntryIds);
+    object->trees_->tree = std::make_unique<CountedTree>(root.tree, kStreamPageBytes, kEntryIds);
     object->trees_->stream.reset(new StreamParts{
         .state = CountedTree(*root.index, kTreePageBytes, kStateIds), .extent = *root.stream});
   } else {

@@ -151,15 +151,14 @@ StreamId StreamWalk::id() const {
 
 StreamId StreamEntries::id() const {
   Bytes entry = cursor_.entry();
-  return {cursor_.key(), take_ordered(&entry)};
+  return {cursor_.key(), take_head(&entry).seq};
 }
 
 std::span<const Bytes> StreamEntries::fields() {
   Bytes entry = cursor_.entry();
-  take_ordered(&entry);
-  const std::uint8_t number = entry.empty() ? 0 : static_cast<std::uint8_t>(entry[0]);
-  if (!entry.empty()) entry.remove_prefix(1);
-  fields_.decode(entry, number == kNamesInEntry ? nullptr : &names(number));
+  const EntryHead head = take_head(&entry);
+  fields_.decode(entry, head.names == kNamesInEntry ? nullptr : &names(head.names),
+                 head.ends_in_text);
   return fields_.words();
 }
 
@@ -247,7 +246,7 @@ void Stream::erase_state(PageKey first, PageKey last) {
 // ---- Entries
 
 std::uint64_t Stream::rank(StreamId id) const {
-  const std::string tail = ordered(id.seq);
+  const std::string tail = head_bound(id.seq);
   need([&] { return tree().missing_for({id.ms, 0}, tail); });
   return tree().rank({id.ms, 0}, tail) - 1;
 }
@@ -260,11 +259,11 @@ std::uint64_t Stream::rank_behind(StreamId id) const {
 void Stream::append(StreamId id, std::span<const Bytes> fields) {
   ASSERT(id > extent().last_id);
   const std::uint8_t names = number_of_names(fields);
-  std::string entry = ordered(id.seq);
-  const std::size_t tail_size = entry.size();
-  entry.push_back(static_cast<char>(names));
-  append_fields(fields, names == kNamesInEntry, &entry);
-  need([&] { return tree().missing_for({id.ms, 0}, Bytes(entry).substr(0, tail_size)); });
+  const EntryHead head{.seq = id.seq, .names = names, .ends_in_text = value::ends_in_text(fields)};
+  std::string entry;
+  append_head(head, &entry);
+  append_fields(fields, names == kNamesInEntry, head.ends_in_text, &entry);
+  need([&] { return tree().missing_for({id.ms, 0}, entry); });
   tree().insert({id.ms, 0}, Entry::whole(entry), edit());
   extent().last_id = id;
   ++extent().added_count;

@@ -1,7 +1,9 @@
 #include "value/stream_entry.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
+#include <optional>
 
 #include "base/assert.h"
 #include "base/number.h"
@@ -11,6 +13,12 @@ namespace {
 
 // The first byte of a number: itself, or how many bytes of it follow, the highest first.
 constexpr std::uint64_t kOrderedByteMax = 239;
+
+// A head's bits, which share a byte with a sequence number that is small.
+constexpr std::uint64_t kSmallSequenceMax = kOrderedByteMax >> 2U;
+constexpr unsigned kHasFirstNames = 1;
+constexpr unsigned kEndsInText = 2;
+constexpr std::uint8_t kFirstNames = 1;
 
 // The first byte of a word: a small integer, the length of a short string, or how many bytes of an
 // integer, or of a length, follow, the lowest first.
@@ -37,6 +45,12 @@ std::uint64_t little_endian(Bytes bytes) {
   std::uint64_t number = 0;
   std::memcpy(&number, bytes.data(), bytes.size());
   return number;
+}
+
+std::optional<std::int64_t> integer_of(Bytes word) {
+  const bool may_be = !word.empty() && word.size() <= kIntegerTextBytesMax &&
+                      (word[0] == '-' || (word[0] >= '0' && word[0] <= '9'));
+  return may_be ? parse_integer(word) : std::nullopt;
 }
 
 void append_integer(std::int64_t integer, std::string* out) {
@@ -83,12 +97,50 @@ std::uint64_t take_ordered(Bytes* bytes) {
   return number;
 }
 
-void append_word(Bytes word, std::string* out) {
-  const bool may_be_integer = !word.empty() && word.size() <= kIntegerTextBytesMax &&
-                              (word[0] == '-' || (word[0] >= '0' && word[0] <= '9'));
-  if (may_be_integer) {
-    if (const auto integer = parse_integer(word)) return append_integer(*integer, out);
+void append_head(const EntryHead& head, std::string* out) {
+  const bool has_first_names = head.names == kFirstNames;
+  const auto bits = static_cast<unsigned>((has_first_names ? kHasFirstNames : 0U) |
+                                          (head.ends_in_text ? kEndsInText : 0U));
+  *out += head_bound(head.seq);
+  if (head.seq <= kSmallSequenceMax) {
+    out->back() = static_cast<char>(byte_of(out->back()) | bits);
+  } else {
+    out->push_back(static_cast<char>(bits));
   }
+  if (!has_first_names) out->push_back(static_cast<char>(head.names));
+}
+
+EntryHead take_head(Bytes* bytes) {
+  EntryHead head;
+  const bool is_small = !bytes->empty() && byte_of((*bytes)[0]) <= kOrderedByteMax;
+  const std::uint64_t number = take_ordered(bytes);
+  head.seq = is_small ? number >> 2U : number;
+  const Bytes after = is_small ? Bytes() : take(1, bytes);
+  const unsigned bits =
+      is_small ? static_cast<unsigned>(number & 3U) : (after.empty() ? 0U : byte_of(after[0]));
+  head.ends_in_text = (bits & kEndsInText) != 0;
+  if ((bits & kHasFirstNames) != 0) {
+    head.names = kFirstNames;
+  } else if (const Bytes names = take(1, bytes); !names.empty()) {
+    head.names = static_cast<std::uint8_t>(names[0]);
+  }
+  return head;
+}
+
+std::string head_bound(std::uint64_t seq) {
+  std::string bytes;
+  if (seq <= kSmallSequenceMax) {
+    bytes.push_back(static_cast<char>(seq << 2U));
+    return bytes;
+  }
+  const auto size = static_cast<unsigned>((std::bit_width(seq) + 7) / 8);
+  bytes.push_back(static_cast<char>(kOrderedByteMax + size));
+  for (unsigned i = size; i-- > 0;) bytes.push_back(static_cast<char>(seq >> (8 * i)));
+  return bytes;
+}
+
+void append_word(Bytes word, std::string* out) {
+  if (const auto integer = integer_of(word)) return append_integer(*integer, out);
   if (word.size() <= kShortStringMax) {
     out->push_back(static_cast<char>(kSmallIntegerEnd + word.size()));
   } else {
@@ -122,24 +174,32 @@ void append_names(std::span<const Bytes> fields, std::string* out) {
   for (std::size_t i = 0; i < fields.size(); i += 2) append_word(fields[i], out);
 }
 
-void append_fields(std::span<const Bytes> fields, bool with_names, std::string* out) {
+void append_fields(std::span<const Bytes> fields, bool with_names, bool ends_in_text,
+                   std::string* out) {
   if (with_names) append_ordered(fields.size() / 2, out);
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (with_names || i % 2 == 1) append_word(fields[i], out);
+    if (ends_in_text && i + 1 == fields.size()) {
+      out->append(fields[i]);
+    } else if (with_names || i % 2 == 1) {
+      append_word(fields[i], out);
+    }
   }
 }
 
-void StreamFields::decode(Bytes packed, const std::vector<Bytes>* names) {
+bool ends_in_text(std::span<const Bytes> fields) { return !integer_of(fields.back()); }
+
+void StreamFields::decode(Bytes packed, const std::vector<Bytes>* names, bool ends_in_text) {
   words_.clear();
   digits_.clear();
   std::uint64_t count = names != nullptr ? names->size() : take_ordered(&packed);
   // Bytes from a corrupt store may have passed all checks: a word has a byte at least.
-  count = std::min<std::uint64_t>(count, packed.size());
+  count = std::min<std::uint64_t>(count, packed.size() + 1);
   words_.reserve(count * 2);
   digits_.reserve(count * 2 * kIntegerTextBytesMax);
   for (std::uint64_t i = 0; i < count; ++i) {
     words_.push_back(names != nullptr ? (*names)[i] : take_word(&packed, &digits_));
-    words_.push_back(take_word(&packed, &digits_));
+    const bool is_rest = ends_in_text && i + 1 == count;
+    words_.push_back(is_rest ? packed : take_word(&packed, &digits_));
   }
 }
 

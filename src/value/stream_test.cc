@@ -54,6 +54,28 @@ TEST(StreamEntry, NumbersKeepTheirOrder) {
   }
 }
 
+TEST(StreamEntry, HeadsKeepTheOrderOfSequenceNumbers) {
+  const std::uint64_t numbers[] = {0, 1, 58, 59, 60, 61, 255, 256, 65536, 1ULL << 40, UINT64_MAX};
+  std::string before;
+  for (const std::uint64_t seq : numbers) {
+    EXPECT_TRUE(seq == 0 || before < head_bound(seq)) << seq;
+    for (const std::uint8_t names : std::initializer_list<std::uint8_t>{0, 1, 2, 255}) {
+      for (const bool ends_in_text : {false, true}) {
+        std::string bytes;
+        append_head({.seq = seq, .names = names, .ends_in_text = ends_in_text}, &bytes);
+        EXPECT_LE(head_bound(seq), bytes);
+        before = std::max(before, bytes + "\xff");
+        Bytes left(bytes);
+        const EntryHead head = take_head(&left);
+        EXPECT_TRUE(left.empty());
+        EXPECT_EQ(head.seq, seq);
+        EXPECT_EQ(head.names, names);
+        EXPECT_EQ(head.ends_in_text, ends_in_text);
+      }
+    }
+  }
+}
+
 TEST(StreamEntry, WordsComeBackAsTheyWere) {
   Fields words = {"",
                   "0",
@@ -82,12 +104,12 @@ TEST(StreamEntry, WordsComeBackAsTheyWere) {
     words.push_back(std::string(size, 'w'));
   }
   std::string packed;
-  append_fields(words_of(words), true, &packed);
+  append_fields(words_of(words), true, false, &packed);
   StreamFields fields;
   if (words.size() % 2 == 1) words.push_back("even");
   packed.clear();
-  append_fields(words_of(words), true, &packed);
-  fields.decode(packed, nullptr);
+  append_fields(words_of(words), true, false, &packed);
+  fields.decode(packed, nullptr, false);
   ASSERT_EQ(fields.words().size(), words.size());
   for (std::size_t i = 0; i < words.size(); ++i) EXPECT_EQ(fields.words()[i], words[i]) << i;
 }
@@ -102,6 +124,11 @@ TEST(StreamEntry, GoldenBytes) {
   bytes.clear();
   for (const std::uint64_t number : {5ULL, 239ULL, 240ULL, 70'000ULL})
     append_ordered(number, &bytes);
+  const Bytes fields[] = {"a", "7", "b", "ab"};
+  std::string entry;
+  append_head({.seq = 2, .names = 1, .ends_in_text = ends_in_text(fields)}, &entry);
+  append_fields(fields, false, true, &entry);
+  EXPECT_EQ(entry, Bytes("\x0b\x07\x61\x62", 4));
   EXPECT_EQ(bytes, Bytes("\x05\xef\xf0\xf0\xf2\x01\x11\x70", 8));
 }
 
@@ -123,8 +150,10 @@ TEST(StreamEntry, AnyBytesCanBeDecoded) {
   StreamFields fields;
   for (int i = 0; i < 20'000; ++i) {
     const std::string bytes = numbers.text(numbers.below(40));
-    fields.decode(bytes, nullptr);
-    EXPECT_LE(fields.words().size(), 2 * bytes.size());
+    fields.decode(bytes, nullptr, numbers.below(2) == 0);
+    EXPECT_LE(fields.words().size(), 2 * bytes.size() + 2);
+    Bytes left(bytes);
+    take_head(&left);
   }
 }
 
@@ -358,7 +387,7 @@ TEST(Stream, AnEntryCostsLittleMoreThanItsValues) {
   const Bytes fields[] = {"temperature", "21", "humidity", "48", "device", "sensor-0001"};
   constexpr std::uint64_t kCount = 20'000;
   for (std::uint64_t i = 1; i <= kCount; ++i) stream.append({1'700'000'000'000 + i, 0}, fields);
-  EXPECT_LT(rig.object->bytes() / kCount, 28U);  // 14 of values, 8 of the id, 3 of lengths
+  EXPECT_LT(rig.object->bytes() / kCount, 25U);  // 13 of values, 8 and 1 of the id, 1 of length
   stream.erase(0, kCount);
   rig.object->tree().free_graves(SIZE_MAX);
   EXPECT_LT(rig.object->bytes(), 12'000U);
