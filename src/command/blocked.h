@@ -56,7 +56,7 @@ class Blocked final : public keyspace::KeyWaiter {
   const Row* row = nullptr;
   keyspace::Type type{};
   bool sees_deletion = false;  ///< CommandContext::Wait
-  Millis until{};  ///< 0: for ever
+  Millis until{};              ///< 0: for ever
   std::uint32_t db = 0;
   resp::Dialect dialect{};
   std::vector<std::string> words;
