@@ -456,12 +456,41 @@ std::uint64_t child_at(JsonWalk& walk, std::uint64_t position, std::uint64_t ind
   return std::min(child, walk.count() - 1);
 }
 
+namespace {
+
+/// find_member() among tokens [at, end) of a document of one page: without a cursor, since this is
+/// what a small document's commands mostly do. Requires: end is at most the page's count.
+std::optional<std::uint64_t> find_in_page(const value::PageView& page, std::size_t at,
+                                          std::size_t end, Bytes name, std::uint64_t* passed) {
+  std::size_t offset = page.offset(at);
+  while (at + 1 < end) {
+    const Bytes entry = page.entry_at(at, offset);
+    if (entry.size() == name.size() + 1 && entry.ends_with(name)) return at + 1;
+    offset += entry.size();
+    const Bytes value = page.entry_at(++at, offset);
+    std::size_t skipped = 1;
+    if (!value.empty() && value[0] >= static_cast<char>(JsonKind::kObject)) {
+      skipped += std::min<std::size_t>(decode_json_token(value).tokens_below, end - at - 1);
+    }
+    offset += page.sum_of_lengths(at, at + skipped);
+    at += skipped;
+    if (passed != nullptr) ++*passed;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<std::uint64_t> find_member(JsonWalk& walk, std::uint64_t position, Bytes name,
                                          std::uint64_t* passed) {
   walk.seek(position);
   const JsonToken object = walk.token();
   if (!object.is_object()) return std::nullopt;
   const std::uint64_t end = walk.after();
+  if (walk.object().is_small()) {
+    return position + 1 < end ? find_in_page(walk.object().page(), position + 1, end, name, passed)
+                              : std::nullopt;
+  }
   for (std::uint64_t at = position + 1; at + 1 < end;) {
     walk.seek(at);
     const Bytes entry = walk.entry();

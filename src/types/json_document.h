@@ -37,6 +37,7 @@ class JsonWalk {
 
   std::uint64_t count() const { return count_; }
   std::uint64_t position() const { return position_; }
+  value::Object& object() const { return elements_.object(); }
   /// Requires: position < count(). Cost: a few steps, or O(log n).
   void seek(std::uint64_t position);
   /// What is here. Borrowed until it moves.
