@@ -102,6 +102,7 @@ step checkpoints "CPU per SET over five checkpoints, and per GET of a cold key" 
   bench/compare -t checkpoints,cold -P 100 --json "$logs/checkpoints.json" --scale "$(pick 1 0.2)"
 step collections "lists, sets, hashes, sorted sets beside Redis: CPU, memory; growth of cost; death of ten million" \
   bench/compare_collections.py $(pick "" --short) --json "$logs/collections.json"
+step streams "streams beside Redis: CPU and memory" bench/compare_streams.py $(pick "" --short) --json "$logs/streams.json"
 step recovery "replay rate" bench/recovery.py --commands "$(pick 5000000 1000000)"
 step fuzz "fuzzers under address and undefined sanitizers" tools/fuzz.sh "$(pick 120 5)"
 step asan "unit tests under address and undefined sanitizers" tools/sanitize.sh asan
