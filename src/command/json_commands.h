@@ -38,7 +38,7 @@ Answer<const keyspace::Record*> find_document(CommandContext& cx);
 types::JsonWalk walk_of(const CommandContext& cx, const keyspace::Record& record);
 
 /// Refuses if they are too many.
-Outcome find_all(CommandContext& cx, types::JsonWalk& walk, const types::JsonPath& path,
+Outcome find_all(CommandContext& cx, types::JsonWalk& walk, const types::JsonSteps& steps,
                  bool with_ancestors, types::JsonMatches* matches);
 /// The first of them.
 Outcome find_first(CommandContext& cx, types::JsonWalk& walk, const types::JsonPath& path,

@@ -187,7 +187,7 @@ Outcome del(CommandContext& cx, Arguments args) {
   std::vector<std::size_t> order;
   {
     JsonWalk walk = walk_of(cx, *record);
-    TRY(find_all(cx, walk, path, true, &matches));
+    TRY(find_all(cx, walk, path.steps(), true, &matches));
     order = outermost_from_last(walk, matches);
   }
   cx.reply.integer(static_cast<std::int64_t>(order.size()));

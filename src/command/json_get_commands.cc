@@ -91,7 +91,7 @@ Outcome write_path(CommandContext& cx, JsonWalk& walk, const JsonPath& path, boo
     return Outcome::done();
   }
   JsonMatches matches;
-  TRY(find_all(cx, walk, path, false, &matches));
+  TRY(find_all(cx, walk, path.steps(), false, &matches));
   write_matches(walk, matches, writer);
   return Outcome::done();
 }
@@ -146,7 +146,7 @@ Outcome reply_all_expanded(CommandContext& cx, JsonWalk& walk, const GetOptions&
   for (std::size_t i = 0; i < found.size(); ++i) {
     std::string ignored;
     const auto path = JsonPath::parse(options.paths[i], &ignored);
-    if (path) TRY(find_all(cx, walk, *path, false, &found[i]));
+    if (path) TRY(find_all(cx, walk, path->steps(), false, &found[i]));
   }
   cx.reply.array(found.size());
   for (const JsonMatches& matches : found) {
@@ -249,7 +249,7 @@ Outcome resp(CommandContext& cx, Arguments args) {
     return Outcome::done();
   }
   JsonMatches matches;
-  TRY(find_all(cx, walk, path, false, &matches));
+  TRY(find_all(cx, walk, path.steps(), false, &matches));
   cx.reply.array(matches.count());
   for (std::size_t i = 0; i < matches.count(); ++i) reply_as_resp(cx, walk, matches.position(i));
   return Outcome::done();

@@ -66,7 +66,7 @@ Outcome read_numbers(CommandContext& cx, Arguments& args, Readings* readings, Me
     return Outcome::done();
   }
   JsonMatches matches;
-  TRY(find_all(cx, walk, path, false, &matches));
+  TRY(find_all(cx, walk, path.steps(), false, &matches));
   for (std::size_t i = 0; i < matches.count(); ++i) {
     walk.seek(matches.position(i));
     readings->numbers.push_back(measure(walk));
@@ -163,7 +163,7 @@ Outcome type(CommandContext& cx, Arguments args) {
   std::vector<JsonKind> kinds;
   if (record != nullptr) {
     JsonWalk walk = walk_of(cx, *record);
-    TRY(find_all(cx, walk, path, false, &matches));
+    TRY(find_all(cx, walk, path.steps(), false, &matches));
     for (std::size_t i = 0; i < matches.count(); ++i) {
       walk.seek(matches.position(i));
       kinds.push_back(walk.token().kind);
@@ -238,7 +238,7 @@ Outcome objkeys(CommandContext& cx, Arguments args) {
   }
   JsonWalk walk = walk_of(cx, *record);
   JsonMatches matches;
-  TRY(find_all(cx, walk, path, false, &matches));
+  TRY(find_all(cx, walk, path.steps(), false, &matches));
   if (path.is_legacy()) {
     if (matches.is_empty()) {
       cx.reply.null();
@@ -283,7 +283,7 @@ Outcome arrindex(CommandContext& cx, Arguments args) {
   TRY(parse_path(cx, path_text, &path));
   JsonWalk walk = walk_of(cx, *record);
   JsonMatches matches;
-  TRY(find_all(cx, walk, path, false, &matches));
+  TRY(find_all(cx, walk, path.steps(), false, &matches));
   std::vector<std::optional<std::int64_t>> found;
   for (std::size_t i = 0; i < matches.count(); ++i) {
     found.push_back(index_of(walk, matches.position(i), sought, start, stop));

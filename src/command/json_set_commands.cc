@@ -42,13 +42,11 @@ Outcome plan_member(CommandContext& cx, JsonWalk& walk, const JsonPath& path, Pl
   const JsonStep& last = path.steps().back();
   if (last.kind == JsonStep::Kind::kIndexes) {
     JsonMatches there;
-    TRY(find_all(cx, walk, path, false, &there));
+    TRY(find_all(cx, walk, path.steps(), false, &there));
     return there.is_empty() ? cx.refuse("ERR array index out of range") : Outcome::done();
   }
   const JsonSteps parent(path.steps().begin(), path.steps().end() - 1);
-  if (!types::find_matches(walk, parent, true, &plan->matches)) {
-    return cx.refuse("ERR the path leads to too many values");
-  }
+  TRY(find_all(cx, walk, parent, true, &plan->matches));
   if (plan->matches.is_empty()) return Outcome::done();
   walk.seek(plan->matches.position(0));
   if (!walk.token().is_object()) return Outcome::done();
@@ -61,7 +59,7 @@ Outcome plan_member(CommandContext& cx, JsonWalk& walk, const JsonPath& path, Pl
 Outcome make_plan(CommandContext& cx, JsonWalk& walk, const JsonPath& path, Only only,
                   const JsonTokens& value, Plan* plan) {
   if (only != Only::kIfAbsent) {
-    TRY(find_all(cx, walk, path, true, &plan->matches));
+    TRY(find_all(cx, walk, path.steps(), true, &plan->matches));
     if (!plan->matches.is_empty()) {
       plan->order = outermost_from_last(walk, plan->matches);
       plan->is_complete = plan->order.size() == plan->matches.count();
@@ -115,6 +113,16 @@ void replace_root(CommandContext& cx, const Key& key, const JsonTokens& value) {
 Outcome check_format(CommandContext& cx, Bytes format) {
   if (format == "STRING" || format == "JSON") return Outcome::done();
   return cx.refuse("ERR wrong format");
+}
+
+/// OK, or null if not all that was asked for could be put.
+Outcome reply_whether(CommandContext& cx, bool is_complete) {
+  if (is_complete) {
+    cx.reply.ok();
+  } else {
+    cx.reply.null();
+  }
+  return Outcome::done();
 }
 
 struct SetOptions {
@@ -253,12 +261,7 @@ Outcome set(CommandContext& cx, Arguments args) {
   ObjectEdit edit(cx.keyspace, cx.key(), Type::kModule);
   put(edit, plan, value);
   edit.commit();
-  if (plan.is_complete) {
-    cx.reply.ok();
-  } else {
-    cx.reply.null();
-  }
-  return Outcome::done();
+  return reply_whether(cx, plan.is_complete);
 }
 
 namespace {
@@ -324,12 +327,7 @@ Outcome mset(CommandContext& cx, Arguments args) {
   }
   bool is_complete = true;
   for (const Triplet& triplet : triplets) is_complete = put_triplet(cx, triplet) && is_complete;
-  if (is_complete) {
-    cx.reply.ok();
-  } else {
-    cx.reply.null();
-  }
-  return Outcome::done();
+  return reply_whether(cx, is_complete);
 }
 
 /// JSON.MERGE key path value — merges the value into what is there, null members being taken out.

@@ -38,17 +38,25 @@ JsonWalk walk_of(const CommandContext& cx, const Record& record) {
   return JsonWalk(record.object(), cx.keyspace.reading());
 }
 
-Outcome find_all(CommandContext& cx, JsonWalk& walk, const JsonPath& path, bool with_ancestors,
-                 JsonMatches* matches) {
-  if (types::find_matches(walk, path.steps(), with_ancestors, matches)) return Outcome::done();
+namespace {
+
+Outcome refuse_too_many(CommandContext& cx) {
   return cx.refuse("ERR the path leads to too many values");
+}
+
+}  // namespace
+
+Outcome find_all(CommandContext& cx, JsonWalk& walk, const types::JsonSteps& steps,
+                 bool with_ancestors, JsonMatches* matches) {
+  if (types::find_matches(walk, steps, with_ancestors, matches)) return Outcome::done();
+  return refuse_too_many(cx);
 }
 
 Outcome find_first(CommandContext& cx, JsonWalk& walk, const JsonPath& path,
                    std::optional<std::uint64_t>* first) {
   bool fits = true;
   *first = types::find_first_match(walk, path.steps(), &fits);
-  return fits ? Outcome::done() : cx.refuse("ERR the path leads to too many values");
+  return fits ? Outcome::done() : refuse_too_many(cx);
 }
 
 Outcome find_places(CommandContext& cx, Bytes path, Places* places) {
@@ -56,7 +64,7 @@ Outcome find_places(CommandContext& cx, Bytes path, Places* places) {
   if (record == nullptr) return cx.refuse(std::string(kNoSuchKey));
   TRY(parse_path(cx, path, &places->path));
   JsonWalk walk = walk_of(cx, *record);
-  TRY(find_all(cx, walk, places->path, true, &places->matches));
+  TRY(find_all(cx, walk, places->path.steps(), true, &places->matches));
   for (std::size_t i = 0; i < places->matches.count(); ++i) {
     walk.seek(places->matches.position(i));
     places->tokens.push_back(walk.token());
