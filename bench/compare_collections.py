@@ -454,18 +454,22 @@ def parse_arguments():
     return arguments
 
 
-def main():
-    arguments = parse_arguments()
-    servers.set_deadline(arguments.deadline)
-    random.seed(1)
+def run_sections(checks, arguments):
+    """Those asked for, each (arguments, report) -> figures, which go to the file asked for. Ends the script."""
     report = Report(verbose=True)
     print(load.machine(), flush=True)
-    checks = {"cpu": check_cpu, "memory": check_memory, "complexity": check_complexity, "death": check_death}
     figures = {name: check(arguments, report) for name, check in checks.items() if not arguments.only or name in arguments.only}
     if arguments.json:
         text = json.dumps({"machine": load.machine(), **figures}, indent=1)
         print(text) if arguments.json == "-" else Path(arguments.json).write_text(text + "\n")
     sys.exit(report.finish())
+
+
+def main():
+    arguments = parse_arguments()
+    servers.set_deadline(arguments.deadline)
+    random.seed(1)
+    run_sections({"cpu": check_cpu, "memory": check_memory, "complexity": check_complexity, "death": check_death}, arguments)
 
 
 if __name__ == "__main__":

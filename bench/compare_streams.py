@@ -11,16 +11,14 @@
 """
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from compare_collections import EACH, VALUE_20, WIDTH, Load, measure_load, measure_memory  # noqa: E402
+from compare_collections import EACH, VALUE_20, WIDTH, Load, measure_load, measure_memory, run_sections  # noqa: E402
 from lib import load, servers, watch  # noqa: E402
-from lib.report import Report  # noqa: E402
 from lib.resp import encode  # noqa: E402
 
 DEPTH = 16
@@ -133,14 +131,7 @@ def main():
     arguments.pairs = arguments.pairs or (1 if arguments.short else 3)
     arguments.scale = arguments.scale or (0.2 if arguments.short else 1.0)
     servers.set_deadline(arguments.deadline)
-    report = Report(verbose=True)
-    print(load.machine(), flush=True)
-    checks = {"cpu": check_cpu, "memory": check_memory}
-    figures = {name: check(arguments, report) for name, check in checks.items() if not arguments.only or name in arguments.only}
-    if arguments.json:
-        text = json.dumps({"machine": load.machine(), **figures}, indent=1)
-        print(text) if arguments.json == "-" else Path(arguments.json).write_text(text + "\n")
-    sys.exit(report.finish())
+    run_sections({"cpu": check_cpu, "memory": check_memory}, arguments)
 
 
 if __name__ == "__main__":
