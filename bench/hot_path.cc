@@ -2,13 +2,16 @@
 // executed, answered, and their frames written to a log. For counting instructions
 // (bench/instructions.py), which are the same on every run.
 //
-//     hot_path LOAD PIPELINES     # set, get, incr, mixed; hget, zscore, zadd (new members), zmove
-//     (new scores)
+//     hot_path LOAD PIPELINES [KEYS]
 //
-// counted_part() is what is counted; what it is given is prepared before.
+// LOAD: set, get, incr, mixed; hget, zscore, zadd (new members), zmove (new scores); xadd,
+// xreadgroup (of one entry). KEYS, or elements of one value: 20000. counted_part() is what is
+// counted; what it is given is prepared before. It is timed as well.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -23,7 +26,6 @@ namespace {
 
 using namespace diskdb;
 
-constexpr std::uint64_t kKeyCount = 20'000;
 constexpr std::size_t kDepth = 16;
 constexpr std::size_t kValueBytes = 128;
 
@@ -69,10 +71,15 @@ void append_command(const std::vector<std::string>& words, std::string* out) {
   }
 }
 
-std::vector<std::string> command_of(const std::string& load, io::Random& random) {
-  const std::string number = fmt::format("{:012}", random.below(kKeyCount));
+std::vector<std::string> command_of(const std::string& load, std::uint64_t keys,
+                                    io::Random& random) {
+  const std::string number = fmt::format("{:012}", random.below(keys));
   if (load == "hget") return {"HGET", "hash", "field:" + number};
   if (load == "zscore") return {"ZSCORE", "scores", "member:" + number};
+  if (load == "xadd") return {"XADD", "stream", "*", "field", "value:" + number};
+  if (load == "xreadgroup") {
+    return {"XREADGROUP", "GROUP", "group", "one", "COUNT", "1", "STREAMS", "stream", ">"};
+  }
   const std::string score = fmt::format("{}", random.below(1'000'000'000));
   if (load == "zadd") return {"ZADD", "scores", score, "new:" + score};
   if (load == "zmove") return {"ZADD", "scores", score, "member:" + number};
@@ -91,6 +98,12 @@ std::vector<std::string> command_of(const std::string& load, io::Random& random)
 /// What is there before the part that is counted.
 std::vector<std::vector<std::string>> preparation(const std::string& load, std::uint64_t i) {
   if (load == "hget") return {{"HSET", "hash", fmt::format("field:{:012}", i), "some value"}};
+  if (load.starts_with("x")) {
+    std::vector<std::vector<std::string>> commands = {
+        {"XADD", "stream", fmt::format("{}-0", i + 1), "field", fmt::format("value:{:012}", i)}};
+    if (i == 0) commands.push_back({"XGROUP", "CREATE", "stream", "group", "0"});
+    return commands;
+  }
   if (load.starts_with("z")) {
     const std::uint64_t score = i * 2'654'435'761 % 1'000'000'000;
     return {{"ZADD", "scores", std::to_string(score), fmt::format("member:{:012}", i)}};
@@ -99,33 +112,48 @@ std::vector<std::vector<std::string>> preparation(const std::string& load, std::
           {"INCR", fmt::format("counter:{:012}", i)}};
 }
 
-int run(const std::string& load, std::size_t pipeline_count) {
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+int run(const std::string& load, std::size_t pipeline_count, std::uint64_t keys) {
   ScratchLog log;
   command::TestServer server(log.get());
   io::Random random(1);
   std::string text;
-  for (std::uint64_t i = 0; i < kKeyCount; ++i) {
+  for (std::uint64_t i = 0; i < keys; ++i) {
     text.clear();
     for (const auto& words : preparation(load, i)) append_command(words, &text);
     (void)server.run_raw(text);
     log.get()->write_pending();
   }
-  for (std::size_t i = 0; i < pipeline_count; ++i) {
-    text.clear();
-    for (std::size_t k = 0; k < kDepth; ++k) append_command(command_of(load, random), &text);
-    counted_part(server, *log.get(), text);
+  // Prepared in portions: writing them down beside would disturb what is timed.
+  constexpr std::size_t kPortion = 500;
+  double seconds = 0;
+  std::vector<std::string> pipelines(kPortion);
+  for (std::size_t done = 0; done < pipeline_count; done += kPortion) {
+    const std::size_t count = std::min(kPortion, pipeline_count - done);
+    for (std::size_t i = 0; i < count; ++i) {
+      pipelines[i].clear();
+      for (std::size_t k = 0; k < kDepth; ++k) {
+        append_command(command_of(load, keys, random), &pipelines[i]);
+      }
+    }
+    const double begin = cpu_seconds();
+    for (std::size_t i = 0; i < count; ++i) counted_part(server, *log.get(), pipelines[i]);
+    seconds += cpu_seconds() - begin;
   }
-  fmt::print("{} commands\n", pipeline_count * kDepth);
+  const auto commands = static_cast<double>(pipeline_count * kDepth);
+  fmt::print("{} commands, {:.0f} ns each\n", pipeline_count * kDepth, seconds * 1e9 / commands);
   return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto count = argc == 3 ? parse_integer(argv[2]) : std::nullopt;
-  if (!count || *count <= 0) {
-    fmt::print(stderr, "usage: hot_path LOAD PIPELINES\n");
+  const auto count = argc >= 3 ? parse_integer(argv[2]) : std::nullopt;
+  const auto keys = argc == 4 ? parse_integer(argv[3]) : 20'000;
+  if (argc > 4 || !count || *count <= 0 || !keys || *keys <= 0) {
+    fmt::print(stderr, "usage: hot_path LOAD PIPELINES [KEYS]\n");
     return 2;
   }
-  return run(argv[1], static_cast<std::size_t>(*count));
+  return run(argv[1], static_cast<std::size_t>(*count), static_cast<std::uint64_t>(*keys));
 }

@@ -47,7 +47,7 @@ def source_steps():
     return [script("tidy", "tools/tidy.py", "--format"), script("tidy_test", "tools/tidy_test.py")]
 
 
-def unit_steps(build):
+def unit_steps(build, seconds_max):
     """One step a layer: its GoogleTest executable."""
     steps = []
     for program in sorted(build.glob("*_test")):
@@ -55,7 +55,7 @@ def unit_steps(build):
         marks = LOGS / f"{program.name}.reached"
         steps.append(Step(program.name,
                           [str(program), "--gtest_brief=1", f"--gtest_output=json:{report}"],
-                          environment={"DISKDB_REACHED_FILE": str(marks)}))
+                          seconds_max=seconds_max, environment={"DISKDB_REACHED_FILE": str(marks)}))
     return steps
 
 
@@ -147,13 +147,15 @@ def main():
     parser.add_argument("--unit", action="store_true", help="unit tests only")
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "dev",
                         help="folder with the unit tests (default: build/dev)")
+    parser.add_argument("--patience", type=int, default=600,
+                        help="seconds after which a unit test program is taken to hang (default: %(default)s)")
     parser.add_argument("--only", help="run only steps whose name contains this")
     options = parser.parse_args()
 
     LOGS.mkdir(parents=True, exist_ok=True)
     for file in LOGS.glob("*.reached"):
         file.unlink()
-    steps = unit_steps(options.build.resolve())
+    steps = unit_steps(options.build.resolve(), options.patience)
     if not options.unit:
         steps = source_steps() + steps
         if not options.quick:

@@ -30,7 +30,7 @@ for preset; do
   # The model checker has one thread, and is slow here; its seeds count elsewhere.
   if [[ $preset == tsan ]]; then export DISKDB_TIER_SEEDS=${DISKDB_TIER_SEEDS:-3}; fi
   output=$("${fixed_addresses[@]}" /usr/bin/python3 "$root/tools/run_tests.py" --unit \
-    --build "$root/build/$preset" | tee /dev/stderr) || true
+    --patience 3600 --build "$root/build/$preset" | tee >(cat >&2)) || true
   read -r step_passed _ step_failed _ <<<"${output##*$'\n'}"
   passed=$((passed + step_passed))
   failed=$((failed + step_failed))

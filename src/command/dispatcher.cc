@@ -137,22 +137,36 @@ std::size_t Dispatcher::hold_group(Session& session, std::span<const resp::Reque
 
 // Rehearses the look-ups of elements, all side by side.
 void Dispatcher::prefetch_elements(Session& session, std::span<const resp::Request> requests) {
+  std::array<value::ElementPrefetch*, kGroupMax> going;
   std::size_t count = 0;
+  const keyspace::Key* last_key = nullptr;
+  const keyspace::Record* record = nullptr;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const Row& row = *rows_[i];
     if (!row.is_of_elements()) continue;
-    const keyspace::Table& table = access_.table(*group_[i].shard, session.db);
-    const keyspace::Record* record = table.find(group_[i].key);
+    const Plain& plain = group_[i];
+    const bool is_same_key = last_key != nullptr && plain.key.hash == last_key->hash &&
+                             plain.key.bytes == last_key->bytes;
+    if (!is_same_key) record = access_.table(*plain.shard, session.db).find(plain.key);
+    last_key = &plain.key;
     if (record == nullptr || record->encoding() != keyspace::Encoding::kObject) continue;
     const Elements::Named one = row.elements.one_named(requests[i].words);
-    prefetches_[count++].begin(record->object(), one.name, one.score);
+    value::ElementPrefetch& prefetch = prefetches_[i];
+    going[count] = &prefetch;
+    if (is_same_key) {
+      count +=
+          prefetch.begin_beside(record->object(), one.name, one.score, &access_.fingers()) ? 1 : 0;
+    } else {
+      prefetch.begin(record->object(), one.name, one.score, &access_.fingers());
+      ++count;
+    }
   }
   while (count > 0) {
     for (std::size_t i = 0; i < count;) {
-      if (prefetches_[i].step()) {
+      if (going[i]->step()) {
         ++i;
       } else {
-        prefetches_[i] = prefetches_[--count];
+        going[i] = going[--count];
       }
     }
   }

@@ -221,12 +221,12 @@ void add(CommandContext& cx, const AddRequest& request, StreamId id) {
   if (is_canonical(request)) return edit.commit();
   const std::string text = types::format_stream_id(id);
   std::vector<Bytes> words = {"XADD", cx.key().bytes};
-  const TrimEffect effect(stream, request, erased);
-  if (trimmed > 0) effect.append_to(&words);
+  std::optional<TrimEffect> effect;
+  if (trimmed > 0) effect.emplace(stream, request, erased).append_to(&words);
   words.push_back(text);
   words.insert(words.end(), request.fields.begin(), request.fields.end());
   edit.commit_as(words);
-  effect.commit_erased(edit, cx.key().bytes);
+  if (effect) effect->commit_erased(edit, cx.key().bytes);
   if (!request.message) return;
   const streams::Message& message = *request.message;
   streams::remember_message(stream, message, id, cx.now());

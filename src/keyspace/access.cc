@@ -97,7 +97,10 @@ ObjectEdit::ObjectEdit(Access& access, const Key& key, Type type)
   const Keyspace& keyspace = access.keyspace_;
   access.pages_.birth_slot = key.slot;
   use_ = {.source = &access.pages_,
-          .edit = {.epoch = keyspace.epoch(), .cut_epoch = keyspace.cut_epoch(), .watcher = this}};
+          .edit = {.epoch = keyspace.epoch(),
+                   .cut_epoch = keyspace.cut_epoch(),
+                   .watcher = this,
+                   .fingers = &access.fingers_}};
 }
 
 // A large object's pages are accounted for by themselves; its record, and a small object, by table.

@@ -111,6 +111,7 @@ class Access {
   explicit Access(Keyspace& keyspace)
       : keyspace_(keyspace), random_(keyspace.hash_seed()), pages_(*this) {
     reading_.source = &pages_;
+    reading_.edit.fingers = &fingers_;
   }
 
   Keyspace& keyspace() { return keyspace_; }
@@ -196,6 +197,8 @@ class Access {
   Answer<const Record*> find(const Key& key, Type type);
   /// How a record's object is read.
   const value::ObjectUse& reading() const { return reading_; }
+  /// Where look-ups in objects came to while their shards were held.
+  value::Fingers& fingers() { return fingers_; }
   /// As find, but does not refresh the access time (OBJECT, TYPE, TTL...).
   const Record* peek(const Key& key);
   /// Also finds what has expired; changes nothing (DEBUG).
@@ -401,6 +404,7 @@ class Access {
   void forget_absent();
   std::unordered_set<KnownAbsent, HashKnownAbsent> known_absent_;
   Pages pages_;
+  value::Fingers fingers_;
   value::ObjectUse reading_;
   std::string stored_key_;    ///< scratch of load()
   std::string stored_value_;  ///< likewise

@@ -11,13 +11,14 @@ namespace diskdb::server {
 namespace {
 
 constexpr Millis kPeriod{100};
-constexpr Millis kBusyPeriod{10};
+constexpr Millis kBusyPeriod{2};
 // Buckets looked at while a shard is held: some ten microseconds, or a hundred if all have expired.
 constexpr std::size_t kBucketsPerHold = 32;
 // Of each kBusyPeriod while there are expired keys, at the least active-expire-effort and for every
-// further degree: as in Redis a quarter of a processor, and some 2 % more each.
-constexpr std::int64_t kExpiryMicros = 2500;
-constexpr std::int64_t kExpiryMicrosPerEffort = 250;
+// further degree: as in Redis a quarter of a processor, and some 2 % more each. In small portions:
+// a network thread that wants the same processor waits for the end of one.
+constexpr std::int64_t kExpiryMicros = 500;
+constexpr std::int64_t kExpiryMicrosPerEffort = 50;
 // Looking at every table costs a cache miss each; a key may stay some steps longer than it should.
 constexpr std::size_t kStepsPerCircle = 3;
 constexpr std::int64_t kMeasureMicros = 100'000;

@@ -3,6 +3,7 @@
 #include "value/counted_tree.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -62,14 +63,18 @@ CountedTree::Below CountedTree::link_at(const PageView& page, std::uint64_t posi
 }
 
 std::size_t CountedTree::KeyRange::guess(const PageView& page, PageKey key) const {
-  if (high <= low || key.high < low || key.high > high) return PageView::kNoGuess;
-  const double share = static_cast<double>(key.high - low) / static_cast<double>(high - low);
-  return static_cast<std::size_t>(share * static_cast<double>(page.count()));
+  if (high.high <= low.high || key.high < low.high || key.high > high.high) {
+    return PageView::kNoGuess;
+  }
+  // Their upper 32 bits are near enough, and leave room for the count.
+  const std::uint64_t width = high.high - low.high;
+  const int shift = std::max(32 - std::countl_zero(width), 0);
+  return ((key.high - low.high) >> shift) * page.count() / (width >> shift);
 }
 
 void CountedTree::KeyRange::narrow(const PageView& page, std::size_t index) {
-  if (index > 0) low = page.key(index).high;
-  if (index + 1 < page.count()) high = page.key(index + 1).high;
+  if (index > 0) low = page.key(index);
+  if (index + 1 < page.count()) high = page.key(index + 1);
 }
 
 std::size_t CountedTree::link_for(const PageView& page, PageKey key, Bytes tail,
@@ -94,7 +99,7 @@ void CountedTree::descend(std::uint64_t position, Path* path) const {
   path->index = position;
 }
 
-void CountedTree::descend(PageKey key, Bytes tail, Path* path) const {
+CountedTree::KeyRange CountedTree::go_to_leaf(PageKey key, Bytes tail, Path* path) const {
   PageFrame* frame = root_frame_;
   KeyRange range;
   while (true) {
@@ -106,11 +111,32 @@ void CountedTree::descend(PageKey key, Bytes tail, Path* path) const {
     path->steps[path->depth++] = {frame->as_inner(), index};
     frame = frame->as_inner()->children[index];
   }
-  const PageView page = frame->view();
-  const std::size_t guess = range.guess(page, key);
-  page.prefetch_columns(guess);
-  const PageView::Found found = page.lower_bound(key, tail, 0, guess);
   path->leaf = frame;
+  return range;
+}
+
+void CountedTree::descend(PageKey key, Bytes tail, Fingers* fingers, Path* path) const {
+  const std::uint64_t stamp = fingers != nullptr ? frames_.stamp(*fingers) : 0;
+  Finger* finger = fingers != nullptr ? &fingers->of(stamp, key) : nullptr;
+  std::size_t guess = 0;
+  if (finger != nullptr && finger->stamp == stamp && finger->key == key) {
+    std::copy_n(finger->steps.begin(), finger->depth, path->steps);
+    path->depth = finger->depth;
+    path->leaf = finger->leaf;
+    guess = std::min(finger->guess, finger->leaf->view().count());
+  } else {
+    const KeyRange range = go_to_leaf(key, tail, path);
+    const PageView page = path->leaf->view();
+    guess = range.guess(page, key);
+    page.prefetch_columns(guess);
+    if (!range.has_all_of(key) || path->depth > kFingerStepsMax) finger = nullptr;
+    if (finger != nullptr) {
+      *finger = {.stamp = stamp, .key = key, .leaf = path->leaf, .depth = path->depth, .steps = {}};
+      std::copy_n(path->steps, path->depth, finger->steps.begin());
+    }
+  }
+  const PageView::Found found = path->leaf->view().lower_bound(key, tail, 0, guess);
+  if (finger != nullptr) finger->guess = found.index;
   path->index = found.index;
   path->is_equal = found.is_equal;
 }
@@ -135,26 +161,26 @@ CountedTree::Cursor CountedTree::lower_bound(PageKey key, Bytes tail) const {
   ASSERT(!is_by_position());
   if (count_ == 0) return {};
   Path path;
-  descend(key, tail, &path);
+  descend(key, tail, nullptr, &path);
   Cursor cursor(path.leaf, path.index);
   if (path.index == path.leaf->view().count()) cursor.enter_neighbour(true);
   return cursor;
 }
 
-CountedTree::Cursor CountedTree::find(PageKey key, Bytes tail) const {
+CountedTree::Cursor CountedTree::find(PageKey key, Bytes tail, Fingers* fingers) const {
   ASSERT(!is_by_position());
   if (count_ == 0) return {};
   Path path;
-  descend(key, tail, &path);
+  descend(key, tail, fingers, &path);
   if (!path.is_equal) return {};
   return {path.leaf, path.index};
 }
 
-CountedTree::Cursor CountedTree::find_first(PageKey key) const {
+CountedTree::Cursor CountedTree::find_first(PageKey key, Fingers* fingers) const {
   ASSERT(!is_by_position());
   if (count_ == 0) return {};
   Path path;
-  descend(key, {}, &path);
+  descend(key, {}, fingers, &path);
   const PageView page = path.leaf->view();
   if (path.index < page.count()) {
     if (page.key(path.index) != key) return {};
@@ -166,11 +192,11 @@ CountedTree::Cursor CountedTree::find_first(PageKey key) const {
   return !cursor.is_at_end() && cursor.key() == key ? cursor : Cursor();
 }
 
-std::uint64_t CountedTree::rank(PageKey key, Bytes tail) const {
+std::uint64_t CountedTree::rank(PageKey key, Bytes tail, Fingers* fingers) const {
   ASSERT(!is_by_position());
   if (count_ == 0) return 0;
   Path path;
-  descend(key, tail, &path);
+  descend(key, tail, fingers, &path);
   std::uint64_t rank = path.index;
   for (std::size_t i = 0; i < path.depth; ++i) {
     rank += path.steps[i].frame->view().sum_of_links(0, path.steps[i].index);
@@ -189,37 +215,77 @@ std::uint64_t CountedTree::position_of(const Cursor& cursor) const {
   return position;
 }
 
+void CountedTree::Prefetch::begin(const CountedTree& tree, PageKey key, Fingers* fingers) {
+  fingers_ = fingers;
+  if (fingers != nullptr) finger_.stamp = tree.frames_.stamp(*fingers);
+  finger_.key = key;
+  finger_.depth = 0;
+  range_ = {};
+  asked_ = Asked::kNothing;
+  frame_ = tree.root_frame_;
+  for (bool is_near = true; is_near && frame_ != nullptr && frame_->is_inner();) {
+    enter();
+    go_down();
+    is_near = frame_ != nullptr && frame_->level > 1;
+  }
+  if (frame_ == nullptr) return;
+  __builtin_prefetch(frame_);
+  asked_ = Asked::kFrame;
+}
+
+// The frame is there.
+void CountedTree::Prefetch::enter() {
+  page_ = frame_->view();
+  guess_ = range_.guess(page_, finger_.key);
+}
+
+void CountedTree::Prefetch::go_down() {
+  InnerFrame* inner = frame_->as_inner();
+  const std::size_t index = link_for(page_, finger_.key, {}, guess_);
+  range_.narrow(page_, index);
+  if (finger_.depth < kFingerStepsMax) finger_.steps[finger_.depth] = {inner, index};
+  ++finger_.depth;
+  frame_ = inner->children[index];
+}
+
 bool CountedTree::Prefetch::step() {
-  if (frame_ == nullptr || has_entry_) return false;
-  const PageView page = frame_->view();
-  const std::size_t guess = range_.guess(page, key_);
-  if (!has_page_) {
-    page.prefetch_columns(guess);
-    if (!frame_->is_inner()) __builtin_prefetch(frame_->page.data());  // changes ask who holds it
-    has_page_ = true;
-    return true;
+  switch (asked_) {
+    case Asked::kFrame:
+      enter();
+      page_.prefetch_columns(guess_);
+      if (!frame_->is_inner()) __builtin_prefetch(frame_->page.data());  // changes ask who holds it
+      asked_ = Asked::kColumns;
+      return true;
+    case Asked::kColumns:
+      if (frame_->is_inner()) {
+        go_down();
+        __builtin_prefetch(frame_);
+        asked_ = frame_ != nullptr ? Asked::kFrame : Asked::kNothing;
+        return frame_ != nullptr;
+      }
+      // By the key alone: the bytes of entries with the same key are not here yet.
+      index_ = page_.key_bound(finger_.key, 0, guess_);
+      offset_ = page_.offset(index_);
+      __builtin_prefetch(page_.heap() + offset_);
+      if (fingers_ != nullptr && range_.has_all_of(finger_.key) &&
+          finger_.depth <= kFingerStepsMax) {
+        finger_.leaf = frame_;
+        finger_.guess = index_;
+        fingers_->of(finger_.stamp, finger_.key) = finger_;
+      }
+      asked_ = Asked::kEntry;
+      return true;
+    case Asked::kNothing:
+    case Asked::kEntry:
+      return false;
   }
-  if (frame_->is_inner()) {
-    const std::size_t index = link_for(page, key_, {}, guess);
-    range_.narrow(page, index);
-    frame_ = static_cast<const InnerFrame*>(frame_)->children[index];
-    __builtin_prefetch(frame_);
-    has_page_ = false;
-    return frame_ != nullptr;
-  }
-  // By the key alone: the bytes of entries with the same key are not here yet.
-  index_ = page.key_bound(key_, 0, guess);
-  offset_ = page.offset(index_);
-  __builtin_prefetch(page.heap() + offset_);
-  has_entry_ = true;
-  return true;
+  return false;
 }
 
 std::optional<Bytes> CountedTree::Prefetch::entry() const {
-  if (!has_entry_) return std::nullopt;
-  const PageView page = frame_->view();
-  if (index_ == page.count() || page.key(index_) != key_) return std::nullopt;
-  return page.entry_at(index_, offset_);
+  if (asked_ != Asked::kEntry) return std::nullopt;
+  if (index_ == page_.count() || page_.key(index_) != finger_.key) return std::nullopt;
+  return page_.entry_at(index_, offset_);
 }
 
 PageFrame* CountedTree::neighbour(const PageFrame* leaf, bool is_next, bool* is_cold) {
@@ -288,7 +354,7 @@ bool CountedTree::insert(PageKey key, const Entry& entry, const PageEdit& edit) 
   }
   while (true) {
     Path path;
-    descend(key, entry.tail(), &path);
+    descend(key, entry.tail(), edit.fingers, &path);
     if (path.is_equal) return false;
     if (try_insert(path, key, entry, edit)) return true;
   }
@@ -302,7 +368,7 @@ bool CountedTree::put(PageKey key, const Entry& entry, const PageEdit& edit) {
   }
   while (true) {
     Path path;
-    descend(key, entry.tail(), &path);
+    descend(key, entry.tail(), edit.fingers, &path);
     const bool is_new = !path.is_equal;
     if (is_new ? try_insert(path, key, entry, edit) : try_replace(path, entry, edit)) return is_new;
   }
@@ -313,7 +379,7 @@ bool CountedTree::replace(PageKey key, const Entry& entry, const PageEdit& edit)
   if (count_ == 0) return false;
   while (true) {
     Path path;
-    descend(key, entry.tail(), &path);
+    descend(key, entry.tail(), edit.fingers, &path);
     if (!path.is_equal) return false;
     if (try_replace(path, entry, edit)) return true;
   }
@@ -323,7 +389,7 @@ bool CountedTree::erase(PageKey key, Bytes tail, const PageEdit& edit) {
   ASSERT(!is_by_position());
   if (count_ == 0) return false;
   Path path;
-  descend(key, tail, &path);
+  descend(key, tail, edit.fingers, &path);
   if (!path.is_equal) return false;
   erase_at_path(path, edit);
   return true;

@@ -104,12 +104,12 @@ class CountedTree {
   /// The first entry not below. Requires: not by position.
   Cursor lower_bound(PageKey key, Bytes tail = {}) const;
   /// The entry with this key and tail, or at the end. Requires: not by position.
-  Cursor find(PageKey key, Bytes tail) const;
+  Cursor find(PageKey key, Bytes tail, Fingers* fingers = nullptr) const;
   /// The first entry with this key, or at the end. Enters no page that cannot have the key: the
   /// paths of missing_for(key, {}), and where keys repeat missing_of(). Requires: not by position.
-  Cursor find_first(PageKey key) const;
+  Cursor find_first(PageKey key, Fingers* fingers = nullptr) const;
   /// How many entries are below. Needs the path of missing_for() alone. Requires: not by position.
-  std::uint64_t rank(PageKey key, Bytes tail = {}) const;
+  std::uint64_t rank(PageKey key, Bytes tail = {}, Fingers* fingers = nullptr) const;
   /// How many entries are before the cursor's. Cost: O(log n).
   std::uint64_t position_of(const Cursor& cursor) const;
   /// Asks the processor for what find() will touch, step by step. The path need not be resident.
@@ -195,10 +195,7 @@ class CountedTree {
 
  private:
   friend class Cursor;
-  struct Step {
-    InnerFrame* frame;
-    std::size_t index;
-  };
+  using Step = PageStep;
   /// From the root to an entry, or to the place for one.
   struct Path {
     Step steps[kTreeLevelsMax];
@@ -209,14 +206,16 @@ class CountedTree {
   };
   /// Between which keys a page's lie, as the separators above it say.
   struct KeyRange {
-    std::uint64_t low = 0;
-    std::uint64_t high = UINT64_MAX;
+    PageKey low;
+    PageKey high = {UINT64_MAX, UINT64_MAX};
 
     /// About where in the page `key` is, if keys are spread evenly, as hashes are, and mostly
     /// scores of neighbours.
     std::size_t guess(const PageView& page, PageKey key) const;
     /// To what lies below link `index`.
     void narrow(const PageView& page, std::size_t index);
+    /// Do all entries with the key lie there, whatever their tails?
+    bool has_all_of(PageKey key) const { return low < key && key < high; }
   };
   /// What divides two neighbours: the key and as much of the tail as is needed.
   struct Separator {
@@ -249,7 +248,9 @@ class CountedTree {
   }
 
   void descend(std::uint64_t position, Path* path) const;
-  void descend(PageKey key, Bytes tail, Path* path) const;
+  void descend(PageKey key, Bytes tail, Fingers* fingers, Path* path) const;
+  /// From the root to the leaf where the key and tail belong.
+  KeyRange go_to_leaf(PageKey key, Bytes tail, Path* path) const;
   /// Is the path, down to step `depth`, along the right (left) edge of the tree?
   static bool is_rightmost(const Path& path, std::size_t depth);
   static bool is_leftmost(const Path& path, std::size_t depth);
@@ -322,26 +323,32 @@ class CountedTree {
 
 /// A look-up by key that waits for nothing: each step touches only what the step before has asked
 /// for, and asks for what comes next. So the misses of many look-ups, their steps taken in turns,
-/// are one. Valid while the tree does not change.
+/// are one. Pages far above the leaves are few, and taken to be near. Leaves a finger for the
+/// look-up that follows, if given fingers. Valid while the tree does not change.
 class CountedTree::Prefetch {
  public:
-  Prefetch() = default;
-  Prefetch(const CountedTree& tree, PageKey key) : frame_(tree.root_frame_), key_(key) {
-    __builtin_prefetch(frame_);
-  }
+  /// Borrows the tree and the fingers; these may be null.
+  void begin(const CountedTree& tree, PageKey key, Fingers* fingers = nullptr);
   /// False: nothing is left to ask for, entry() may be called.
   bool step();
   /// The entry with the key that the look-up has come to, if there is one.
   std::optional<Bytes> entry() const;
 
  private:
-  const PageFrame* frame_ = nullptr;
-  PageKey key_;
-  KeyRange range_;
-  bool has_page_ = false;   ///< the page's columns are asked for
-  bool has_entry_ = false;  ///< the leaf's entry is asked for
-  std::size_t index_ = 0;   ///< of the entry
+  /// What was asked for last.
+  enum class Asked : std::uint8_t { kNothing, kFrame, kColumns, kEntry };
+  void enter();
+  void go_down();
+
+  Asked asked_ = Asked::kNothing;
+  PageFrame* frame_ = nullptr;
+  PageView page_;  ///< of the frame, once it is there
+  std::size_t guess_ = 0;
+  std::size_t index_ = 0;  ///< of the entry
   std::size_t offset_ = 0;
+  KeyRange range_;
+  Fingers* fingers_ = nullptr;
+  Finger finger_;
 };
 
 /// Stands at an entry, at the end, or before a cold page, where nothing may be asked of it.

@@ -91,7 +91,7 @@ std::optional<MissingPage> CountedTree::missing_to_erase(PageKey key, Bytes tail
   if (const auto missing = missing_for(key, tail)) return missing;
   if (levels_ < 2) return std::nullopt;
   Path path;
-  descend(key, tail, &path);
+  go_to_leaf(key, tail, &path);
   if (path.leaf->page.size() > page_bytes_ / 6 && path.leaf->view().count() > 1) {
     return std::nullopt;
   }

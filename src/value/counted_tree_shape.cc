@@ -231,6 +231,7 @@ void CountedTree::put_link_in(InnerFrame* frame, std::size_t index, PageFrame* c
     page_insert(bytes, index, separator.key, Entry::whole(separator.tail), link);
   }
   frames_.settle(frame);
+  frames_.links_moved();
   frame->children.insert(frame->children.begin() + static_cast<std::ptrdiff_t>(index), child);
   if (child != nullptr) child->parent = frame;
 }
@@ -254,6 +255,7 @@ void CountedTree::erase_links(InnerFrame* frame, std::size_t first, std::size_t 
   frames_.touch(frame, edit);
   page_erase(frames_.reserve(frame, 0), first, count);
   frames_.settle(frame);
+  frames_.links_moved();
   const auto begin = frame->children.begin() + static_cast<std::ptrdiff_t>(first);
   frame->children.erase(begin, begin + static_cast<std::ptrdiff_t>(count));
   if (first == 0 && !frame->children.empty()) set_separator(frame, 0, {}, edit);

@@ -42,7 +42,8 @@ class Keeper final : public PageWatcher {
   }
   void drop_stored(PageId id) override { drops_.push_back(id); }
 
-  PageEdit edit() { return {epoch_, is_walking_ ? epoch_ - 1 : 0, this}; }
+  Fingers* fingers() { return &fingers_; }
+  PageEdit edit() { return {epoch_, is_walking_ ? epoch_ - 1 : 0, this, &fingers_}; }
   bool is_walking() const { return is_walking_; }
   std::uint32_t epoch() const { return epoch_; }
   std::uint32_t ingested_epoch() const { return ingested_epoch_; }
@@ -110,6 +111,7 @@ class Keeper final : public PageWatcher {
   /// The store holds the state at the cut, and nothing else.
   void check_store();
 
+  Fingers fingers_;
   std::uint32_t epoch_ = 1;
   std::uint32_t ingested_epoch_ = 0;
   bool is_walking_ = false;
@@ -208,15 +210,17 @@ class Model {
       load_for(sought);  // an empty leaf at an edge may be cold yet
       const auto expected = std::lower_bound(elements_.begin(), elements_.end(), sought);
       const auto rank = static_cast<std::uint64_t>(expected - elements_.begin());
-      CountedTree::Prefetch prefetch(tree_, sought.key);
+      CountedTree::Prefetch prefetch;
+      prefetch.begin(tree_, sought.key, keeper_.fingers());
       while (prefetch.step()) {
       }
-      ASSERT_EQ(tree_.rank(sought.key, sought.tail), rank);
+      ASSERT_EQ(tree_.rank(sought.key, sought.tail, keeper_.fingers()), rank);
       const auto found = tree_.lower_bound(sought.key, sought.tail);
       ASSERT_EQ(tree_.position_of(found), rank);
-      const auto exact = tree_.find(sought.key, sought.tail);
+      const auto exact = tree_.find(sought.key, sought.tail, keeper_.fingers());
       ASSERT_EQ(exact.is_at_end(), expected == elements_.end() || (*expected <=> sought) != 0);
-      ASSERT_EQ(element_of(tree_.find(elements_[position].key, elements_[position].tail)),
+      ASSERT_EQ(element_of(tree_.find(elements_[position].key, elements_[position].tail,
+                                      keeper_.fingers())),
                 elements_[position]);
     }
   }
@@ -562,6 +566,50 @@ TEST(CountedTree, SeeksByHashPrefix) {
     ASSERT_EQ(cursor.is_at_end(), expected == hashes.end());
     if (cursor.is_at_end()) continue;
     ASSERT_EQ(cursor.key().high, *expected);
+  }
+}
+
+// Few keys, each looked up after every change, so that nearly all look-ups begin where an earlier
+// one came to: pages split, merge, go by ranges, leave memory and come back meanwhile.
+TEST(CountedTree, WhatIsRememberedOfAPathIsTrue) {
+  constexpr std::size_t kKeys = 100;
+  Keeper keeper;
+  CountedTree tree(PageShape{.key_bytes = 8}, 128);
+  Numbers numbers(5);
+  std::set<std::uint64_t> there = {0};  // one stays, for an empty tree is dead
+  std::vector<std::uint64_t> keys;
+  for (std::size_t i = 0; i < kKeys; ++i) keys.push_back(numbers.next());
+  tree.insert({0, 0}, Entry::whole("m"), keeper.edit());
+  const auto load = [&](auto missing_for) {
+    while (const auto missing = missing_for()) keeper.install(tree, *missing);
+  };
+  std::size_t cursor = 0;
+  for (int step = 0; step < 3'000; ++step) {
+    const PageKey key{keys[numbers.below(kKeys)], 0};
+    load([&] { return tree.missing_to_erase(key, "m"); });
+    if (there.contains(key.high)) {
+      ASSERT_TRUE(tree.erase(key, "m", keeper.edit()));
+      there.erase(key.high);
+    } else {
+      ASSERT_TRUE(tree.insert(key, Entry::whole("m"), keeper.edit()));
+      there.insert(key.high);
+    }
+    if (step % 50 == 0 && there.size() > 20) {
+      load_all(keeper, tree, 0, tree.count());
+      tree.erase_range(5, 15, keeper.edit());
+      there.erase(std::next(there.begin(), 5), std::next(there.begin(), 15));
+    }
+    if (step % 20 == 0) {
+      Elements elements;
+      for (const std::uint64_t one : there) elements.push_back({{one, 0}, "m", ""});
+      keeper.checkpoint(tree, elements);
+      tree.evict_some(1'000, keeper.ingested_epoch(), &cursor);
+    }
+    for (const std::uint64_t sought : keys) {
+      load([&] { return tree.missing_for({sought, 0}, "m"); });
+      ASSERT_EQ(!tree.find({sought, 0}, "m", keeper.fingers()).is_at_end(), there.contains(sought));
+    }
+    tree.verify_invariants();
   }
 }
 

@@ -18,17 +18,37 @@ void prefetch(const void* at, std::size_t bytes) {
 
 }  // namespace
 
-void ElementPrefetch::begin(const Object& object, Bytes member, std::optional<double> score) {
-  object_ = &object;
-  score_ = score;
-  has_member_ = member.data() != nullptr;
-  if (has_member_) hash_ = member_hash(member);
+void ElementPrefetch::begin(const Object& object, Bytes member, std::optional<double> score,
+                            Fingers* fingers) {
+  set_out(object, member, score, fingers);
   next_ = Next::kObject;
   prefetch(object_, sizeof(Object));
 }
 
+bool ElementPrefetch::begin_beside(const Object& object, Bytes member, std::optional<double> score,
+                                   Fingers* fingers) {
+  set_out(object, member, score, fingers);
+  next_ = Next::kTree;
+  return !object.is_small() && has_way();
+}
+
+void ElementPrefetch::set_out(const Object& object, Bytes member, std::optional<double> score,
+                              Fingers* fingers) {
+  object_ = &object;
+  fingers_ = fingers;
+  score_ = score;
+  has_member_ = member.data() != nullptr;
+  if (has_member_) hash_ = member_hash(member);
+}
+
+// Is the member looked for in a tree?
+bool ElementPrefetch::has_way() const {
+  return has_member_ && object_->layout() != Layout::kSequence &&
+         object_->layout() != Layout::kChunks;
+}
+
 bool ElementPrefetch::begin_way(Next way, const CountedTree& tree, std::uint64_t key) {
-  way_ = CountedTree::Prefetch(tree, {key, 0});
+  way_.begin(tree, {key, 0}, fingers_);
   next_ = way;
   return true;
 }
@@ -58,8 +78,7 @@ bool ElementPrefetch::step() {
         prefetch(object_->trees_->tree.get(), sizeof(CountedTree));
       }
       next_ = Next::kTree;
-      return has_member_ && object_->layout() != Layout::kSequence &&
-             object_->layout() != Layout::kChunks;
+      return has_way();
     case Next::kTree:
       return begin_way(Next::kWay,
                        object_->layout() == Layout::kScores ? *object_->sorted_set().trees()[1]

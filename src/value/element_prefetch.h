@@ -23,18 +23,25 @@ class ElementPrefetch {
  public:
   /// Begins with the object itself. Borrows it, not `member`: what will be looked for in a set,
   /// hash or sorted set; null if nothing in particular will. `score`: that the member of a sorted
-  /// set will have.
-  void begin(const Object& object, Bytes member, std::optional<double> score = std::nullopt);
+  /// set will have. `fingers`: borrowed, may be null; gets where the look-ups come to.
+  void begin(const Object& object, Bytes member, std::optional<double> score, Fingers* fingers);
+  /// The same for an object that another look-up has begun with: false if nothing is left to ask
+  /// for.
+  bool begin_beside(const Object& object, Bytes member, std::optional<double> score,
+                    Fingers* fingers);
   /// False: nothing is left to ask for.
   bool step();
 
  private:
   enum class Next : std::uint8_t { kObject, kSmallPage, kTrees, kTree, kWay, kScore, kNewScore };
 
+  void set_out(const Object& object, Bytes member, std::optional<double> score, Fingers* fingers);
+  bool has_way() const;
   bool begin_way(Next way, const CountedTree& tree, std::uint64_t key);
   bool begin_new_score();
 
   const Object* object_ = nullptr;
+  Fingers* fingers_ = nullptr;
   std::uint64_t hash_ = 0;
   std::optional<double> score_;
   bool has_member_ = false;

@@ -18,7 +18,7 @@ constexpr std::size_t kStepsMax = 40;
 
 std::size_t steps(const Object& object, Bytes member, std::optional<double> score = std::nullopt) {
   ElementPrefetch prefetch;
-  prefetch.begin(object, member, score);
+  prefetch.begin(object, member, score, nullptr);
   std::size_t count = 1;
   while (count < kStepsMax && prefetch.step()) ++count;
   return count;

@@ -590,7 +590,7 @@ ElementCursor Dictionary::find(Bytes member) const {
   if (object_->is_small()) return at(object_->page().find_tail(member));
   const PageKey key{member_hash(member), 0};
   need([&] { return tree().missing_for(key, member); });
-  const CountedTree::Cursor found = tree().find(key, member);
+  const CountedTree::Cursor found = tree().find(key, member, fingers());
   return at(found.is_at_end() ? count() : tree().position_of(found));
 }
 
@@ -598,7 +598,7 @@ bool Dictionary::contains(Bytes member) const {
   if (object_->is_small()) return object_->page().find_tail(member) < object_->page().count();
   const PageKey key{member_hash(member), 0};
   need([&] { return tree().missing_for(key, member); });
-  return !tree().find(key, member).is_at_end();
+  return !tree().find(key, member, fingers()).is_at_end();
 }
 
 std::optional<PairView> Dictionary::pair_of(Bytes field) const {
@@ -610,7 +610,7 @@ std::optional<PairView> Dictionary::pair_of(Bytes field) const {
   }
   const PageKey key{member_hash(field), 0};
   need([&] { return tree().missing_for(key, field); });
-  const CountedTree::Cursor found = tree().find(key, field);
+  const CountedTree::Cursor found = tree().find(key, field, fingers());
   if (found.is_at_end()) return std::nullopt;
   return found.pair();
 }
@@ -808,7 +808,7 @@ std::optional<double> ScoreSet::score(Bytes member) const {
   }
   const std::uint64_t hash = member_hash(member);
   need([&] { return object_->sorted_set().missing_for(hash, member); });
-  return object_->sorted_set().score(hash, member);
+  return object_->sorted_set().score(hash, member, fingers());
 }
 
 std::optional<std::uint64_t> ScoreSet::rank(Bytes member) const {
@@ -819,7 +819,7 @@ std::optional<std::uint64_t> ScoreSet::rank(Bytes member) const {
   }
   const std::uint64_t hash = member_hash(member);
   need([&] { return object_->sorted_set().missing_for(hash, member); });
-  return object_->sorted_set().rank(hash, member);
+  return object_->sorted_set().rank(hash, member, fingers());
 }
 
 std::uint64_t ScoreSet::count_below(double score, Bytes member) const {

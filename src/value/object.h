@@ -84,7 +84,7 @@ class PageSource {
 /// On whose behalf an object is used. Borrowed by handles.
 struct ObjectUse {
   PageSource* source = nullptr;
-  PageEdit edit;  ///< for changes
+  PageEdit edit;  ///< for changes; its fingers for reading as well
 };
 
 /// The bit of Object::traits() that says that a field of the hash has, or had, an expiry.
@@ -399,6 +399,7 @@ class ObjectHandle {
  protected:
   CountedTree& tree() const { return object_->tree(); }
   const PageEdit& edit() const { return use_->edit; }
+  Fingers* fingers() const { return use_->edit.fingers; }
   template <typename Ask>
   void need(Ask ask) const {
     while (const std::optional<MissingPage> missing = ask()) use_->source->load(*object_, *missing);

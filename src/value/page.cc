@@ -1,5 +1,9 @@
 #include "value/page.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <algorithm>
 #include <string>
 
@@ -121,22 +125,27 @@ bool is_pair(Bytes entry) {
 
 Status corrupt(const char* what) { return {Code::kCorrupt, std::string("page: ") + what}; }
 
-/// Sums bytes: eight at a time into four sums of 16 bits, which hold 128 rounds.
+/// Of the eight bytes of a word.
+std::size_t sum_of_word(std::uint64_t word) {
+  std::uint64_t sums = (word & kEvenBytes) + (word >> 8U & kEvenBytes);
+  sums = (sums & kEvenPairs) + (sums >> 16U & kEvenPairs);
+  return (sums & UINT32_MAX) + (sums >> 32U);
+}
+
+/// Sums bytes. Requires: eight bytes before `at` may be read, as a page's header.
 std::size_t sum_bytes(const char* at, std::size_t count) {
   std::size_t sum = 0;
-  while (count >= 8) {
-    const std::size_t rounds = std::min<std::size_t>(count / 8, 128);
-    std::uint64_t sums = 0;
-    for (std::size_t i = 0; i < rounds; ++i, at += 8) {
-      const std::uint64_t word = load_word(at);
-      sums += (word & kEvenBytes) + (word >> 8U & kEvenBytes);
-    }
-    sums = (sums & kEvenPairs) + (sums >> 16U & kEvenPairs);
-    sum += (sums & UINT32_MAX) + (sums >> 32U);
-    count -= rounds * 8;
+#ifdef __SSE2__
+  __m128i sums = _mm_setzero_si128();
+  for (; count >= 16; count -= 16, at += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    sums = _mm_add_epi64(sums, _mm_sad_epu8(bytes, _mm_setzero_si128()));
   }
-  for (; count > 0; --count) sum += static_cast<unsigned char>(*at++);
-  return sum;
+  sum = static_cast<std::size_t>(_mm_cvtsi128_si64(_mm_add_epi64(sums, _mm_srli_si128(sums, 8))));
+#endif
+  for (; count >= 8; count -= 8, at += 8) sum += sum_of_word(load_word(at));
+  // What is left, as the end of a word that begins in what lies before.
+  return count == 0 ? sum : sum + sum_of_word(load_word(at + count - 8) >> (64 - 8 * count));
 }
 
 }  // namespace
@@ -209,11 +218,16 @@ std::size_t PageView::key_bound(PageKey key, std::size_t first, std::size_t gues
   if (key_bytes_ == 8) [[likely]] {
     const char* keys_at = keys();
     if (guess != kNoGuess) {
+      const auto is_below = [&](std::size_t index) { return word(keys_at + index * 8) < key.high; };
+      if (first <= guess && guess < count_ && !is_below(guess) &&
+          (guess == first || is_below(guess - 1))) {
+        return guess;
+      }
       const std::size_t from = guess > first + kGuessError ? guess - kGuessError : first;
       const std::size_t until = guess + kGuessError < count_ ? guess + kGuessError : count_;
-      if (from > first && word(keys_at + (from - 1) * 8) >= key.high) {
+      if (from > first && !is_below(from - 1)) {
         size = from - 1 - first;
-      } else if (until < count_ && word(keys_at + until * 8) < key.high) {
+      } else if (until < count_ && is_below(until)) {
         low = until + 1;
         size = count_ - low;
       } else {
@@ -223,11 +237,15 @@ std::size_t PageView::key_bound(PageKey key, std::size_t first, std::size_t gues
     }
     while (size > 0) {
       const std::size_t half = size / 2;
-      const bool is_below = word(keys_at + (low + half) * 8) < key.high;
-      low = is_below ? low + half + 1 : low;
-      size = is_below ? size - half - 1 : half;
+      const bool is_upper = word(keys_at + (low + half) * 8) < key.high;
+      low = is_upper ? low + half + 1 : low;
+      size = is_upper ? size - half - 1 : half;
     }
   } else if (key_bytes_ == 16) {
+    if (first <= guess && guess < count_ && this->key(guess) >= key &&
+        (guess == first || this->key(guess - 1) < key)) {
+      return guess;
+    }
     while (size > 0) {
       const std::size_t half = size / 2;
       const bool is_below = this->key(low + half) < key;
@@ -242,6 +260,9 @@ PageView::Found PageView::lower_bound(PageKey key, Bytes tail, std::size_t first
                                       std::size_t guess) const {
   std::size_t low = key_bound(key, first, guess);
   if (low == count_ || this->key(low) != key) return {low, false};
+  // What grows grows at its end, and where the last entry begins needs no sum.
+  const std::size_t last = count_ - 1;
+  if (last > low && this->key(last) == key && last_tail().compare(tail) < 0) return {count_, false};
   // Mostly one entry has the key. If many do, tails are searched in halves as well.
   std::size_t end = low + 1;
   for (std::size_t step = 1; end < count_ && this->key(end) == key; step *= 2) {
@@ -259,6 +280,12 @@ PageView::Found PageView::lower_bound(PageKey key, Bytes tail, std::size_t first
     }
   }
   return {low, false};
+}
+
+Bytes PageView::last_tail() const {
+  const std::size_t length = this->length(count_ - 1);
+  const Bytes entry = entry_at(count_ - 1, heap_bytes_ - length);
+  return is_pairs_ ? split_pair(entry).key : entry;
 }
 
 std::size_t PageView::find_tail(Bytes tail, std::size_t first, std::size_t stride) const {

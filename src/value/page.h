@@ -167,6 +167,8 @@ class PageView {
   Bytes tail(std::size_t index) const {
     return is_pairs_ ? split_pair(entry(index)).key : entry(index);
   }
+  /// tail(count() - 1), at no cost. Requires: count() > 0.
+  Bytes last_tail() const;
   /// Requires: is_inner().
   PageLink link(std::size_t index) const;
 

@@ -40,6 +40,7 @@ PageFrame* PageFrames::add(PageId id, std::uint8_t level, SharedBytes page) {
   page_bytes_ += frame->page.allocated_bytes();
   if (level != 0) inner_bytes_ += sizeof(InnerFrame) - sizeof(PageFrame);
   ++count_;
+  links_moved();
   put_in_index(frame);
   return frame;
 }
@@ -62,6 +63,7 @@ PageFrame* PageFrames::install(PageId id, std::uint8_t level, SharedBytes page,
 
 void PageFrames::forget(PageFrame* frame) {
   mark_clean(frame);
+  links_moved();
   remove_from_index(frame);
   page_bytes_ -= frame->page.allocated_bytes();
   --count_;

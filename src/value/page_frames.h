@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/shared_bytes.h"
+#include "value/fingers.h"
 #include "value/page.h"
 
 namespace diskdb::value {
@@ -48,6 +49,7 @@ struct PageEdit {
   std::uint32_t epoch = 1;         ///< now
   std::uint32_t cut_epoch = 0;     ///< of the running checkpoint; 0 if none is
   PageWatcher* watcher = nullptr;  ///< borrowed for the call
+  Fingers* fingers = nullptr;      ///< the thread's, to find its way; none: null
 };
 
 /// A page as a checkpoint writes it.
@@ -168,6 +170,17 @@ class PageFrames {
   std::size_t dirty_bytes() const { return dirty_bytes_; }
   /// Everything: pages, frames, the index.
   std::size_t bytes() const;
+  /// As long as the same thread gets the same number, pointers to frames are valid and links where
+  /// they were. It has no other frames with it.
+  std::uint64_t stamp(Fingers& fingers) const {
+    if (stamped_by_ != &fingers) {
+      stamped_by_ = &fingers;
+      stamp_ = fingers.new_stamp();
+    }
+    return stamp_;
+  }
+  /// Links of a frame have moved. Frames that come or go are noticed here.
+  void links_moved() { stamped_by_ = nullptr; }
   /// A resident page, each of which turns up if `slot` runs below slot_count(); null if it is none.
   /// Changes of frames move some to other slots.
   PageFrame* frame_in(std::size_t slot) const { return index_[slot]; }
@@ -205,6 +218,8 @@ class PageFrames {
   std::size_t page_bytes_ = 0;
   std::size_t dirty_bytes_ = 0;
   std::size_t grave_bytes_ = 0;
+  mutable std::uint64_t stamp_ = 0;
+  mutable const Fingers* stamped_by_ = nullptr;  ///< null: a new stamp is due
 };
 
 }  // namespace diskdb::value

@@ -48,29 +48,32 @@ SortedSet::SortedSet(const TreeRoot& scores, const TreeRoot& index, std::size_t 
   ASSERT(index.leaf_shape == kIndexShape && index.next_id % 2 == 0);
 }
 
-std::optional<SortedSet::Place> SortedSet::find(std::uint64_t hash, Bytes member) const {
-  for (CountedTree::Cursor c = index_.find_first({hash, 0}); !c.is_at_end(); c.next_of_key()) {
+std::optional<SortedSet::Place> SortedSet::find(std::uint64_t hash, Bytes member,
+                                                Fingers* fingers) const {
+  for (CountedTree::Cursor c = index_.find_first({hash, 0}, fingers); !c.is_at_end();
+       c.next_of_key()) {
     const PairView pair = c.pair();
     const std::uint64_t key = score_key_in(pair.value);
-    if (!scores_.find({key, 0}, member).is_at_end()) return Place{key, pair.key};
+    if (!scores_.find({key, 0}, member, fingers).is_at_end()) return Place{key, pair.key};
     REACHED("value: the hashes of two members collide");
   }
   return std::nullopt;
 }
 
-std::optional<double> SortedSet::score(std::uint64_t hash, Bytes member) const {
-  const auto place = find(hash, member);
+std::optional<double> SortedSet::score(std::uint64_t hash, Bytes member, Fingers* fingers) const {
+  const auto place = find(hash, member, fingers);
   return place ? std::optional(score_of_key(place->score_key)) : std::nullopt;
 }
 
-std::optional<std::uint64_t> SortedSet::rank(std::uint64_t hash, Bytes member) const {
-  const auto place = find(hash, member);
-  return place ? std::optional(scores_.rank({place->score_key, 0}, member)) : std::nullopt;
+std::optional<std::uint64_t> SortedSet::rank(std::uint64_t hash, Bytes member,
+                                             Fingers* fingers) const {
+  const auto place = find(hash, member, fingers);
+  return place ? std::optional(scores_.rank({place->score_key, 0}, member, fingers)) : std::nullopt;
 }
 
 ScoreChange SortedSet::put(std::uint64_t hash, Bytes member, double score, const PageEdit& edit) {
   const std::uint64_t key = score_key(score);
-  const auto place = find(hash, member);
+  const auto place = find(hash, member, edit.fingers);
   if (!place) {
     scores_.insert({key, 0}, Entry::whole(member), edit);
     add_to_index(hash, key, edit);

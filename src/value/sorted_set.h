@@ -50,9 +50,10 @@ class SortedSet {
   // ---- `hash` is the member's, the same for all its life. Requires: what missing_for() names has
   // been loaded, or missing_for_put() for put().
 
-  std::optional<double> score(std::uint64_t hash, Bytes member) const;
+  std::optional<double> score(std::uint64_t hash, Bytes member, Fingers* fingers = nullptr) const;
   /// How many are before the member, by score and then by bytes.
-  std::optional<std::uint64_t> rank(std::uint64_t hash, Bytes member) const;
+  std::optional<std::uint64_t> rank(std::uint64_t hash, Bytes member,
+                                    Fingers* fingers = nullptr) const;
   /// Requires: `score` is not NaN.
   ScoreChange put(std::uint64_t hash, Bytes member, double score, const PageEdit& edit);
   bool erase(std::uint64_t hash, Bytes member, const PageEdit& edit);
@@ -94,7 +95,7 @@ class SortedSet {
     std::uint64_t score_key;
     Bytes ordinal;  ///< borrowed from the index
   };
-  std::optional<Place> find(std::uint64_t hash, Bytes member) const;
+  std::optional<Place> find(std::uint64_t hash, Bytes member, Fingers* fingers = nullptr) const;
   void erase_from_index(std::uint64_t hash, Bytes member, const PageEdit& edit);
   void erase_place(std::uint64_t hash, const Place& place, const PageEdit& edit);
   void add_to_index(std::uint64_t hash, std::uint64_t score_key, const PageEdit& edit);

@@ -204,7 +204,7 @@ Stream::Place Stream::owned_place(std::uint64_t group, std::uint64_t consumer, S
 
 std::optional<Bytes> Stream::find(const Place& place) const {
   need([&] { return state().missing_for(place.key, place.tail); });
-  const CountedTree::Cursor found = state().find(place.key, place.tail);
+  const CountedTree::Cursor found = state().find(place.key, place.tail, fingers());
   if (found.is_at_end()) return std::nullopt;
   return found.pair().value;
 }

@@ -1,0 +1,59 @@
+// value/fingers.h — where the look-ups of a thread came to in trees, for those that follow.
+//
+// Problem: a command looks up more than once what it changes, and in a pipeline each look-up was
+// rehearsed (value/element_prefetch.h); going down from the root each time was a third of what it
+// cost. Idea: the path to a leaf is remembered by key, as long as the tree has the same pages.
+// "Finger search" in the literature: Brown and Tarjan 1980, though theirs start from a finger that
+// is merely near.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "value/page.h"
+
+namespace diskdb::value {
+
+struct PageFrame;
+struct InnerFrame;
+
+/// A link of an inner page.
+struct PageStep {
+  InnerFrame* frame;
+  std::size_t index;
+};
+
+/// Deeper trees have no fingers.
+constexpr std::size_t kFingerStepsMax = 4;
+
+/// The path to the leaf where a key belongs, if all entries with that key belong there.
+struct Finger {
+  std::uint64_t stamp = 0;  ///< of the tree's frames then; 0: nothing is remembered
+  PageKey key;
+  PageFrame* leaf = nullptr;
+  std::size_t guess = 0;  ///< about where in the leaf
+  std::size_t depth = 0;
+  std::array<PageStep, kFingerStepsMax> steps;
+};
+
+/// Threads: one's own; the trees are whoever's holds their shard.
+/// Requires: trees know it by its address, so no other is made in its place while they live.
+class Fingers {
+ public:
+  /// The one for this key in the frames of this stamp, or of others that share its place: stamp and
+  /// key say which.
+  Finger& of(std::uint64_t stamp, PageKey key) {
+    const std::uint64_t mixed = (key.high ^ key.low ^ stamp) * 0x9E3779B97F4A7C15U;
+    return fingers_[mixed >> (64 - kBits)];
+  }
+  std::uint64_t new_stamp() { return ++last_stamp_; }
+
+ private:
+  static constexpr unsigned kBits = 6;  // a pipeline of look-ups in sorted sets, and some room
+
+  std::array<Finger, 1U << kBits> fingers_;
+  std::uint64_t last_stamp_ = 0;
+};
+
+}  // namespace diskdb::value
