@@ -118,11 +118,11 @@ std::size_t Dispatcher::find_group(std::span<const resp::Request> requests) {
   return count;
 }
 
-// Finds a group, holds its shards as far as they are free, and prefetches its records.
+// Holds the group's shards as far as they are free or held here, and prefetches its records: of how
+// many requests.
 std::size_t Dispatcher::hold_group(Session& session, std::span<const resp::Request> requests) {
-  const std::size_t found = find_group(requests);
   std::size_t count = 0;
-  while (count < found && access_.try_hold(*group_[count].shard)) {
+  while (count < requests.size() && access_.try_hold(*group_[count].shard)) {
     const Plain& plain = group_[count++];
     access_.table(*plain.shard, session.db).prefetch_bucket(plain.key);
   }
@@ -178,11 +178,10 @@ Dispatcher::Attempt Dispatcher::run_group(Session& session, std::span<const resp
       services_.clients.is_paused(true, access_.now())) {
     return Attempt::kAlone;
   }
-  const std::size_t held_count = hold_group(session, requests);
-  if (held_count == 0) {
-    access_.release();
-    return Attempt::kAlone;
-  }
+  const std::size_t found_count = find_group(requests);
+  if (found_count == 0) return Attempt::kAlone;
+  if (!hold_or_park(session, *group_[0].shard)) return Attempt::kParked;
+  const std::size_t held_count = hold_group(session, requests.first(found_count));
   const std::size_t count = settle_group(session, requests.first(held_count));
   if (count == 0) return fetch_group(session, requests.first(held_count), reply);
   run_held(session, requests.first(count), reply);
@@ -529,13 +528,7 @@ Dispatcher::Held Dispatcher::hold_keys(Session& session, const Row& row,
   }
   std::ranges::sort(shards_);  // one array holds all shards: by address is by index
   for (keyspace::Shard* shard : shards_) {
-    if (session.park_count >= kParkedMax) {
-      access_.hold(*shard);
-    } else if (!access_.spin_hold(*shard)) {
-      access_.release();
-      park_on(session, *shard);
-      return Held::kParked;
-    }
+    if (!hold_or_park(session, *shard)) return Held::kParked;
   }
   if (services_.keyspace.store() == nullptr) return Held::kAll;
   const Result<bool> is_settled = residency_.settle_all(session, row, words, keys_);
@@ -556,6 +549,20 @@ void Dispatcher::refuse_unreadable(CommandContext& cx) {
   answer_refusal(cx, refused, &RowCounters::failed_calls);
   timer_.note_untimed(cx);
   ++counted_commands_;
+}
+
+// False if the session is parked, and nothing is held. Requires: as Access::hold().
+bool Dispatcher::hold_or_park(Session& session, keyspace::Shard& shard) {
+  if (access_.try_hold(shard)) return true;
+  if (session.park_count >= kParkedMax) {
+    access_.hold(shard);
+    return true;
+  }
+  // Where others are parked already the holder has more to do.
+  if (!shard.lock.has_parked() && access_.spin_hold(shard)) return true;
+  access_.release();
+  park_on(session, shard);
+  return false;
 }
 
 void Dispatcher::park_on(Session& session, keyspace::Shard& shard) {
@@ -618,7 +625,7 @@ Status Dispatcher::replay_some(Session& session, std::span<const resp::Request> 
                                resp::Reply& reply, Millis now) {
   while (!requests.empty()) {
     access_.begin(session.db, now);
-    const std::size_t count = hold_group(session, requests);
+    const std::size_t count = hold_group(session, requests.first(find_group(requests)));
     for (std::size_t i = 0; i < count; ++i) {
       CommandContext cx = context(session, *rows_[i], requests[i].words, reply);
       cx.keys = {&group_[i].key, 1};

@@ -41,6 +41,12 @@ class Dispatcher {
         timer_(services),
         random_(seed) {}
 
+  /// Sessions of other dispatchers that are parked on shards used here wait until wake_parked(),
+  /// or for some more groups of commands. For loops: so a shard goes from thread to thread by
+  /// turns.
+  void defer_wakes() { access_.defer_wakes(); }
+  void wake_parked() { access_.wake_parked(); }
+
   struct Progress {
     std::size_t done = 0;    ///< requests that have their reply
     bool is_parked = false;  ///< the next one waits: run again after Session::wake()
@@ -108,6 +114,7 @@ class Dispatcher {
   void answer_refusal(CommandContext& cx, Outcome outcome, RowCounter counter);
   void refuse_unreadable(CommandContext& cx);
   void refuse_unknown(std::span<const Bytes> words, resp::Reply& reply);
+  bool hold_or_park(Session& session, keyspace::Shard& shard);
   void park_on(Session& session, keyspace::Shard& shard);
   void flush_counts();
 

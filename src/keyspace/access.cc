@@ -17,6 +17,10 @@
 namespace diskdb::keyspace {
 namespace {
 
+// So many groups of commands go before those of another thread that waits: some hundred
+// microseconds.
+constexpr std::size_t kReleasesUnwokenMax = 32;
+
 constexpr std::size_t kIntegerTextMax = 20;  // longer texts are no 64-bit integers
 constexpr std::size_t kAbsentKept = 256;
 // Expired while a shard is held: some hundred microseconds.
@@ -352,7 +356,8 @@ void Access::release() {
       shard.last_offset = std::max(shard.last_offset, end);
     }
     visible_after_ = std::max(visible_after_, shard.last_offset);
-    shard.lock.unlock();
+    if (shard.lock.unlock_quietly()) [[unlikely]]
+      unwoken_.push_back(&shard.lock);
   };
   if (holds_all_) {
     for (Shard& shard : keyspace_.shards()) leave(shard);
@@ -361,6 +366,9 @@ void Access::release() {
   }
   held_.clear();
   holds_all_ = false;
+  if (!unwoken_.empty() && (!defers_wakes_ || ++releases_unwoken_ == kReleasesUnwokenMax)) {
+    wake_parked();
+  }
   if (bytes_delta_ != 0) keyspace_.account(std::exchange(bytes_delta_, 0));
   if (dirty_delta_ != 0) keyspace_.account_dirty(std::exchange(dirty_delta_, 0));
   if (hits_ != 0) {
@@ -369,6 +377,14 @@ void Access::release() {
   if (misses_ != 0) {
     keyspace_.miss_count.fetch_add(std::exchange(misses_, 0), std::memory_order_relaxed);
   }
+}
+
+void Access::wake_parked() {
+  releases_unwoken_ = 0;
+  if (unwoken_.empty()) [[likely]]
+    return;
+  for (ShardLock* lock : unwoken_) lock->wake_parked();
+  unwoken_.clear();
 }
 
 void Access::begin_command(std::span<const Bytes> words, Bytes raw, Logged logged, bool is_read,

@@ -137,6 +137,10 @@ class Access {
   bool holds_any() const { return !held_.empty() || holds_all_; }
   /// Appends the frames, notes the offset that replies must wait for, and lets go.
   void release();
+  /// From now on release() does not wake who is parked on the shards: the caller calls
+  /// wake_parked() when it has done what it has to do there, at the end of a loop's turn, say.
+  void defer_wakes() { defers_wakes_ = true; }
+  void wake_parked();
   /// The highest end offset of the shards touched since begin(): replies wait for it. After
   /// release().
   log::Offset visible_after() const { return visible_after_; }
@@ -381,6 +385,9 @@ class Access {
   std::uint64_t noted_ = 0;
   io::Random random_;
   std::uint64_t hits_ = 0;
+  std::vector<ShardLock*> unwoken_;   ///< others are parked there
+  std::size_t releases_unwoken_ = 0;  ///< since the first of them
+  bool defers_wakes_ = false;
   std::uint64_t misses_ = 0;
 
   std::vector<std::string> logged_as_;  ///< log_as(), of the current command

@@ -126,8 +126,13 @@ TEST(Contention, ParkedWaitersAreWoken) {
       }
       ++count;
       if (random.chance_percent(5)) std::this_thread::yield();
-      lock.unlock();
+      if (number != 1) {
+        lock.unlock();
+      } else if (lock.unlock_quietly() && random.chance_percent(20)) {
+        lock.wake_parked();
+      }
     }
+    if (number == 1) lock.wake_parked();
   });
   EXPECT_EQ(count, kThreadCount * kRounds);
   EXPECT_TRUE(lock.try_lock());

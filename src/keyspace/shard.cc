@@ -58,6 +58,7 @@ void ShardLock::forget(Waker& waker) {
 // taken again in between wakes its new waiters early; they find it held and park again.
 void ShardLock::wake_parked() {
   const std::lock_guard guard(parked_mutex_);
+  state_.fetch_and(~kParked, std::memory_order_relaxed);
   for (Waker* waker : parked_) waker->wake();
   parked_.clear();
 }

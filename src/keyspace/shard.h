@@ -25,26 +25,36 @@ class Waker {
 
 /// The shard's mutual exclusion. Holders are expected to leave within microseconds, so it spins a
 /// little; a network thread that still finds it held parks its connection instead of sleeping
-/// (DESIGN.md D1).
+/// (DESIGN.md D1). It is not fair: a thread with more to do there may leave those who are parked
+/// for some time, so that a shard wanted by two goes from one to the other by turns and not by
+/// commands.
 ///
 /// Threads: thread-safe. Cost: 12-15 ns for lock and unlock, uncontended.
 class ShardLock {
  public:
   bool try_lock() {
-    std::uint32_t free = 0;
-    return state_.compare_exchange_strong(free, kHeld, std::memory_order_acquire,
-                                          std::memory_order_relaxed);
+    std::uint32_t seen = 0;
+    if (take(seen)) [[likely]]
+      return true;
+    return seen == kParked && take(seen);
   }
   /// try_lock, repeated for a few microseconds.
   bool spin_lock();
   /// Waits as long as it takes. For background threads and for holders of lower shards.
   void lock();
   void unlock() {
-    if (state_.exchange(0, std::memory_order_release) != kHeld) [[unlikely]]
+    if (unlock_quietly()) [[unlikely]]
       wake_parked();
   }
-  /// Wakes `waker` once after the current holder has left. False: nobody holds the lock now, try
-  /// again.
+  /// True if others are parked: the caller must wake_parked() before long.
+  bool unlock_quietly() {
+    return (state_.fetch_sub(kHeld, std::memory_order_release) & kParked) != 0;
+  }
+  bool has_parked() const { return (state_.load(std::memory_order_relaxed) & kParked) != 0; }
+  /// Wakes all who are parked by now, once.
+  void wake_parked();
+  /// Has `waker` woken once after the current holder has left. False: nobody holds the lock now,
+  /// try again.
   bool park(Waker& waker);
   /// Takes `waker` out; it is not called afterwards.
   void forget(Waker& waker);
@@ -53,7 +63,10 @@ class ShardLock {
   static constexpr std::uint32_t kHeld = 1;
   static constexpr std::uint32_t kParked = 2;
 
-  void wake_parked();
+  bool take(std::uint32_t& seen) {
+    return state_.compare_exchange_strong(seen, seen | kHeld, std::memory_order_acquire,
+                                          std::memory_order_relaxed);
+  }
 
   std::atomic<std::uint32_t> state_{0};
   std::mutex parked_mutex_;

@@ -42,6 +42,7 @@ Loop::Loop(command::Services& services, Reception& reception, const LoopOptions&
              .receive_buffer = &receive_buffer_,
              .parser_options = parser_options_,
              .wake_box = *this} {
+  dispatcher_.defer_wakes();
   parser_options_.reads_as_options = options.reads_as_options;
   transport_->use_pool(pool_, options.receive_buffer_bytes);
 }
@@ -68,6 +69,7 @@ void Loop::run() {
     open_mail();
     if (!blocked_.empty()) time_out_blocked();
     if (!is_congested) run_listed();
+    dispatcher_.wake_parked();
     flush();
     keep_house();
     publish_counts();
