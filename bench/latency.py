@@ -3,8 +3,9 @@
 of a million keys at once, FLUSHALL of ten million.
 
 First the capacity is measured (one request a round trip), then a load at half of it goes on through each event. Other work of
-the machine shows in the figures too, and only ever makes them worse: each event is measured several times, and what counts is
-the best of its runs, beside the best of as many runs without an event. A step that the server causes shows in all of them.
+the machine shows in the figures too, and only ever makes them worse: each event is measured several times, in turns with the
+others, and what counts is the best of its runs, beside the best of as many runs without an event. A step that the server
+causes shows in all of them.
 
     bench/latency.py                     # some minutes
     bench/latency.py --short
@@ -118,14 +119,14 @@ def parse_arguments():
     servers.add_binary_argument(parser)
     parser.add_argument("--short", action="store_true", help="fewer keys and runs")
     parser.add_argument("--only", action="append", choices=EVENTS, help="this event (may be repeated)")
-    parser.add_argument("--runs", type=int, help="of each event (default: 3)")
+    parser.add_argument("--runs", type=int, help="of each event (default: 5)")
     parser.add_argument("--connections", type=int, default=50, help="of the load (default: %(default)s)")
     parser.add_argument("--option", action="append", default=[], help="passed on to the server")
     parser.add_argument("--deadline", type=int, default=1800, help="seconds until it gives up (default: %(default)s)")
     arguments = parser.parse_args()
     arguments.events = 100_000 if arguments.short else 1_000_000
     arguments.seconds = 5 if arguments.short else 15
-    arguments.runs = arguments.runs or (1 if arguments.short else 3)
+    arguments.runs = arguments.runs or (1 if arguments.short else 5)
     return arguments
 
 
@@ -138,13 +139,14 @@ def main():
     most = capacity(server, arguments)
     rate = most * SHARE_OF_CAPACITY
     print(f"     capacity {most:.0f} requests a second, load {rate:.0f}")
-    quiet = None
-    for event in EVENTS if not arguments.only else ("nothing", *arguments.only):
-        runs = [run_through(server, rate, event, arguments) for _ in range(arguments.runs)]
-        for run in runs:
-            print(f"     {event}: {watch.show_latency(run)}; the generator late by {run['late_max_ms']:.1f} ms at most")
-        quiet = quiet or runs
-        step = best(runs, "max_ms") - best(quiet, "max_ms")
+    runs_of = {event: [] for event in EVENTS if not arguments.only or event in ("nothing", *arguments.only)}
+    for _ in range(arguments.runs):
+        for event, runs in runs_of.items():
+            run = run_through(server, rate, event, arguments)
+            runs.append(run)
+            print(f"     {event}: {watch.show_latency(run)}; the generator late by {run['late_max_ms']:.1f} ms at most", flush=True)
+    for event, runs in runs_of.items():
+        step = best(runs, "max_ms") - best(runs_of["nothing"], "max_ms")
         report.check(step <= STEP_MS_MAX, f"{event}: p99.9 {best(runs, 'p999_ms'):.2f} ms, max {best(runs, 'max_ms'):.2f} ms",
                      f"{step:.1f} ms above a load without events, more than {STEP_MS_MAX}")
     server.kill()
