@@ -144,7 +144,8 @@ def main():
         for event, runs in runs_of.items():
             run = run_through(server, rate, event, arguments)
             runs.append(run)
-            print(f"     {event}: {watch.show_latency(run)}; the generator late by {run['late_max_ms']:.1f} ms at most", flush=True)
+            print(f"     {event}: {watch.show_latency(run)}; the generator late by {run['late_max_ms']:.1f} ms at most",
+                  flush=True)
     for event, runs in runs_of.items():
         step = best(runs, "max_ms") - best(runs_of["nothing"], "max_ms")
         report.check(step <= STEP_MS_MAX, f"{event}: p99.9 {best(runs, 'p999_ms'):.2f} ms, max {best(runs, 'max_ms'):.2f} ms",

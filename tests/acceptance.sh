@@ -62,6 +62,10 @@ contention() {
   build bench keyspace_bench log_bench && bench/contention_model.py --measure $(pick "" --short)
 }
 
+instructions() {
+  build release hot_path && bench/instructions.py
+}
+
 step chroot "a fresh Debian 12 with only the repository: ./run, redis-cli, ./test" tests/chroot.sh $(pick "" --run-only)
 step packages "Debian's package index, kill -9, restart, every value" tests/dataset/packages.py
 step clients "redis-py, ioredis, hiredis, redis-cli, netcat, redis-benchmark" \
@@ -90,7 +94,7 @@ step memory "10 M small keys beside Redis: resident memory, bytes a key, with an
 step usage "MEMORY USAGE is what the allocator handed out" tests/memory/usage.py --verbose
 step metrics "/metrics, /healthz, /readyz, the dashboard's queries" tests/metrics/run.py
 step micro "parser, reply writer and allocation path, alone" bench/micro.py $(pick "" --short)
-step instructions "instructions a command, as recorded" bench/instructions.py
+step instructions "instructions a command, as recorded" instructions
 step scaling "two network threads beside one" bench/scaling.py $(pick "" --short) --json "$logs/scaling.json"
 step contention "shards and log with up to 64 threads, simulated; one and two measured" contention
 step latency "no step above 5 ms: checkpoints, growth, expiry, FLUSHALL, at half of capacity" \
