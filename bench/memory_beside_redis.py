@@ -2,8 +2,8 @@
 """Memory of ten million small keys beside Redis: keys of 16 bytes with values of 32, without and with an expiry.
 
 Resident memory is what the kernel says of the process, once freed pages are back with it. Bytes a key are the growth of
-`used_memory`, by key, beyond key and value: records and tables, which have a bound, and filters and indexes of the store, which
-are stated. It grows from a server that has had a tenth of the keys and lost them again, so that buffers of connections and of
+`used_memory`, by key, beyond key and value: records, tables, and what the store keeps in memory of them, which is stated by
+itself as well. It grows from a server that has had a tenth of the keys and lost them again, so that buffers of connections and of
 the log, whose size does not depend on the keys, are not counted as theirs (in the resident memory all is). Redis runs in memory
 only, where it takes least.
 
@@ -23,7 +23,7 @@ from lib.report import Report  # noqa: E402
 from lib.watch import megabytes  # noqa: E402
 
 RATIO_MAX = 0.75           # of Redis's resident set
-BYTES_MAX = 32             # a key, beyond key and value, of records and tables
+BYTES_MAX = 32             # a key, beyond key and value
 BYTES_EXPIRING_MAX = 40
 BYTES_SHORT_MORE = 1       # of fewer keys, what each of the thousand tables rounds up weighs more
 KEY_BYTES, VALUE_BYTES = 16, 32
@@ -63,11 +63,11 @@ def measure(name, server, count, expires):
     server.kill()
     used = fields["used_memory"]
     readers = fields.get("store_table_reader_bytes", 0)
-    figures = {"used": used, "resident": resident, "each": (used - used_before - readers) / count - KEY_BYTES - VALUE_BYTES}
+    figures = {"used": used, "resident": resident, "each": (used - used_before) / count - KEY_BYTES - VALUE_BYTES}
     cache = f", of that {megabytes(fields[watch.BLOCK_CACHE])} cache of the store" if watch.BLOCK_CACHE in fields else ""
     print(f"     {name}: {megabytes(used)} used{cache}, of a server without keys {megabytes(used_before)}; {megabytes(resident)} "
-          f"resident; a key {figures['each']:.1f} bytes beyond key and value, and {readers / count:.1f} of filters and indexes",
-          flush=True)
+          f"resident; a key {figures['each']:.1f} bytes beyond key and value, {readers / count:.1f} of them filters and "
+          "indexes of the store", flush=True)
     return figures
 
 

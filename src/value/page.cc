@@ -217,8 +217,8 @@ std::size_t PageView::key_bound(PageKey key, std::size_t first, std::size_t gues
   std::size_t size = count_ - first;
   if (key_bytes_ == 8) [[likely]] {
     const char* keys_at = keys();
+    const auto is_below = [&](std::size_t index) { return word(keys_at + index * 8) < key.high; };
     if (guess != kNoGuess) {
-      const auto is_below = [&](std::size_t index) { return word(keys_at + index * 8) < key.high; };
       if (first <= guess && guess < count_ && !is_below(guess) &&
           (guess == first || is_below(guess - 1))) {
         return guess;
@@ -237,7 +237,7 @@ std::size_t PageView::key_bound(PageKey key, std::size_t first, std::size_t gues
     }
     while (size > 0) {
       const std::size_t half = size / 2;
-      const bool is_upper = word(keys_at + (low + half) * 8) < key.high;
+      const bool is_upper = is_below(low + half);
       low = is_upper ? low + half + 1 : low;
       size = is_upper ? size - half - 1 : half;
     }
