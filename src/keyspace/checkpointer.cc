@@ -80,7 +80,12 @@ Status Checkpointer::run(std::optional<log::Position> position) {
     const std::lock_guard lock(m_);
     stats_.is_running = true;
   }
-  const Status status = run_once(position);
+  was_overtaken_ = false;
+  Status status = run_once(position);
+  if (!status.ok() && was_overtaken_) {
+    REACHED("checkpointer: a flush left nothing of a checkpoint");
+    status = run_once(position);
+  }
   const std::lock_guard lock(m_);
   stats_.is_running = false;
   stats_.has_failed = !status.ok();
@@ -200,6 +205,7 @@ Status Checkpointer::write(const Cut& cut, store::CheckpointFiles& files) {
     for (; dropped != cut.dropped.end() && *dropped < part.table->generation(); ++dropped) {
       TRY(files.erase_range(store::record_range(*dropped)));
     }
+    TRY(check_overtaken(cut, *part.shard));
     TRY(write_part(cut, part, files));
   }
   for (; dropped != cut.dropped.end(); ++dropped) {
@@ -207,6 +213,15 @@ Status Checkpointer::write(const Cut& cut, store::CheckpointFiles& files) {
   }
   TRY(write_expiries(cut, files));
   return write_pages(cut, files);
+}
+
+// The second try goes on to its end, so that flushes cannot keep checkpoints from ever ending.
+Status Checkpointer::check_overtaken(const Cut& cut, Shard& shard) {
+  if (was_overtaken_) return {};
+  shard.lock.lock();
+  was_overtaken_ = keyspace_.is_dropped(cut);
+  shard.lock.unlock();
+  return was_overtaken_ ? Status(Code::kBusy, "all its keys were flushed") : Status();
 }
 
 Status Checkpointer::write_part(const Cut& cut, const Cut::Part& part,
@@ -338,7 +353,10 @@ void Checkpointer::take_pages(const Cut& cut, value::Object& object) {
 // What the checkpoint writes and deletes of pages, in the order of keys; ranges stand where they
 // begin, and swallow what lies in them.
 Status Checkpointer::write_pages(const Cut& cut, store::CheckpointFiles& files) {
-  for (const value::ObjectRef& object : objects_) take_pages(cut, *object);
+  for (const value::ObjectRef& object : objects_) {
+    TRY(check_overtaken(cut, keyspace_.shards().front()));
+    take_pages(cut, *object);
+  }
   objects_.clear();
   for (PageLedger::Written& handed : keyspace_.pages.take_handed_over()) {
     pages_.push_back(std::move(handed));

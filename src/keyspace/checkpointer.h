@@ -6,6 +6,9 @@
 // over first (Table::prepare_change), so the files hold exactly the state at the cut. At the end
 // files and marker are ingested in one step, and the log below the cut may go.
 //
+// A checkpoint all of whose tables are flushed while it walks has nothing to save any more: it
+// gives up, and begins again with what there is then, once.
+//
 // Nothing is undone when a checkpoint fails: entries stay younger than the ingested epoch, so
 // nothing evicts them, and the next checkpoint takes them again. After an ingest that failed nobody
 // knows whether it happened, until the store has been opened again and its marker read.
@@ -91,6 +94,7 @@ class Checkpointer {
   };
 
   Status run_once(std::optional<log::Position> position);
+  Status check_overtaken(const Cut& cut, Shard& shard);
   Status settle_doubt();
   void mark_again();
   Cut make_cut(std::optional<log::Position> position);
@@ -117,6 +121,7 @@ class Checkpointer {
   // Of the one that runs.
   std::optional<Cut> doubted_;    ///< its ingest failed: is it in the store?
   bool must_mark_again_ = false;  ///< a checkpoint came to nothing
+  bool was_overtaken_ = false;    ///< it is the second try
   ExpiryEntries expiries_;
   std::vector<Ordered> taken_;
   std::vector<value::ObjectRef> objects_;   ///< whose records were taken

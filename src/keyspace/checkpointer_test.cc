@@ -255,19 +255,52 @@ TEST(Checkpointer, GoesOnWithTheTablesOfItsCut) {
     rig.run({"SET", "k" + std::to_string(i), "v"});
     expected["k" + std::to_string(i)] = "v";
   }
+  rig.client->db = 2;
+  rig.run({"SET", "stays", "v"});
+  expected["stays"] = "v";
+  rig.client->db = 0;
   rig.calls_to_wait = 4;
   rig.in_the_midst = [&] {
     rig.run({"SWAPDB", "0", "1"});
     rig.client->db = 1;
     rig.run({"SET", "k7", "changed elsewhere"});
-    rig.run({"FLUSHALL"});
+    rig.run({"FLUSHDB"});
     rig.client->db = 0;
     rig.keyspace->free_detached();
   };
   rig.checkpoint();
   EXPECT_EQ(rig.stored(), expected);
   rig.checkpoint();
-  EXPECT_EQ(rig.stored(), Contents{});
+  EXPECT_EQ(rig.stored(), (Contents{{"stays", "v"}}));
+}
+
+TEST(Checkpointer, OfWhichAFlushLeavesNothingBeginsAnew) {
+  Rig rig;
+  rig.run({"SET", "stored before", "v"});
+  rig.checkpoint();
+  for (int i = 0; i < 40; ++i) rig.run({"SET", "k" + std::to_string(i), "v", "PXAT", "5000"});
+  std::size_t flush_count = 0;
+  const std::function<void()> flush = [&] {
+    ++flush_count;
+    rig.run({"FLUSHALL"});
+    rig.run({"SET", "of flush " + std::to_string(flush_count), "v"});
+    rig.calls_to_wait = 2;
+    rig.in_the_midst = flush;
+  };
+  rig.calls_to_wait = 4;
+  rig.in_the_midst = flush;
+  rig.checkpoint();
+  rig.in_the_midst = nullptr;
+  // Flushed again and again, the second try ends with what it began with.
+  EXPECT_EQ(rig.stored().size(), 1U);
+  EXPECT_NE(rig.stored(), (Contents{{"of flush " + std::to_string(flush_count), "v"}}));
+  EXPECT_EQ(rig.checkpointer->stats().failed_count, 0U);
+  EXPECT_EQ(rig.checkpointer->stats().completed_count, 2U);
+  rig.checkpoint();
+  EXPECT_EQ(rig.stored(), (Contents{{"of flush " + std::to_string(flush_count), "v"}}));
+  while (rig.keyspace->free_detached()) {
+  }
+  EXPECT_EQ(rig.keyspace->detached_bytes(), 0U);
 }
 
 // Fails wherever it is told to, and may have ingested all the same.

@@ -75,11 +75,14 @@ bool Keyspace::free_detached() {
   if (free_buried()) return true;
   std::size_t freed_count = 0;
   while (freed_count < kFreedRecordsPerStep) {
-    Detached gone{};  // freed with the lock released, or by the checkpoint that has it
+    Detached gone{};  // freed with the lock released
     {
       const std::lock_guard lock(detached_mutex_);
-      if (detached_.empty()) return false;
-      gone = std::move(detached_.back());
+      const auto free = std::ranges::find_if(
+          detached_, [](const Detached& waits) { return waits.table.use_count() == 1; });
+      if (free == detached_.end()) return false;
+      gone = std::move(*free);
+      *free = std::move(detached_.back());
       detached_.pop_back();
     }
     detached_bytes_.fetch_sub(gone.bytes, std::memory_order_relaxed);
@@ -120,6 +123,7 @@ Cut Keyspace::cut(const log::Position& position, Millis clock) {
     }
     if (!cut.parts.empty() && cut.parts.back().table->generation() == database.generation) {
       stored_.insert(database.generation);
+      cut.taken.push_back(database.generation);
     }
     if (!database.slots.empty()) cut.marker.databases.push_back(std::move(database));
   }
@@ -127,6 +131,12 @@ Cut Keyspace::cut(const log::Position& position, Millis clock) {
   cut.dropped.assign(dropped_.begin(), dropped_.end());
   cut_epoch_.store(cut.epoch, std::memory_order_relaxed);
   return cut;
+}
+
+bool Keyspace::is_dropped(const Cut& cut) const {
+  return !cut.taken.empty() && std::ranges::none_of(cut.taken, [this](store::Generation taken) {
+    return std::ranges::find(generations_, taken) != generations_.end();
+  });
 }
 
 void Keyspace::settle(const Cut& cut) {

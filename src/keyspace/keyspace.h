@@ -41,6 +41,7 @@ struct Cut {
     std::shared_ptr<Table> table;
   };
   std::vector<Part> parts;
+  std::vector<store::Generation> taken;    ///< ascending: those of the parts
   std::vector<store::Generation> dropped;  ///< ascending: all that the store has of them goes
 };
 
@@ -96,6 +97,8 @@ class Keyspace {
 
   /// The generation of a database's tables. Requires: any shard held.
   store::Generation generation(std::uint32_t db) const { return generations_[db]; }
+  /// Has all that `cut` was to take been dropped since? Requires: any shard held.
+  bool is_dropped(const Cut& cut) const;
   /// Gives `db` new, empty tables, if it has any keys. Requires: all shards held.
   void drop_database(std::uint32_t db);
   /// Requires: all shards held.
@@ -150,8 +153,8 @@ class Keyspace {
 
   /// The object's key is gone; its pages are freed in the background.
   void bury(value::ObjectRef object);
-  /// Frees detached tables and buried objects for about a millisecond; true if some are left. For a
-  /// background thread.
+  /// Frees detached tables and buried objects for about a millisecond, but those that a checkpoint
+  /// holds; true if some are left. For a background thread.
   bool free_detached();
   /// What those cost that are left (relaxed).
   std::uint64_t detached_bytes() const { return detached_bytes_.load(std::memory_order_relaxed); }
