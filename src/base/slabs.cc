@@ -18,7 +18,7 @@ constexpr bool kIsInUse = false;  // every block by itself, so that the sanitize
 constexpr bool kIsInUse = true;
 #endif
 
-constexpr std::size_t kSlabBytes = 16 * 1024;
+constexpr std::size_t kSlabBytes = 32 * 1024;
 constexpr std::size_t kSizeCount = (kSizeMax - kSizeMin) / 16 + 1;
 constexpr std::uint32_t kBatch = 32;  // blocks that a thread fetches or gives back at once
 constexpr std::uint32_t kKeptMax = 2 * kBatch;  // of a size, by a thread

@@ -3,7 +3,7 @@
 // Problem: jemalloc's classes up to 128 are 16 bytes apart, so that every second record of a small
 // key wastes 8 of some 80 bytes, those of keys with an expiry among them, usually.
 //
-// Idea: blocks of the sizes in between, 40, 56, ... 120, lie in slabs of 16 KB, each of one size; a
+// Idea: blocks of the sizes in between, 40, 56, ... 120, lie in slabs of 32 KB, each of one size; a
 // block's slab is found by its address. A thread keeps a few free blocks of each size; it fetches
 // them from, and gives them back to, the slabs in batches, under one lock a size. A slab that is
 // wholly free goes back to the allocator, but one. Everything else is malloc's.

@@ -61,7 +61,7 @@ void check_blocks() {
 TEST(Slabs, BlocksAreApartAndComeBack) {
   const std::size_t before = slab_bytes();
   on_a_thread(check_blocks);
-  const std::size_t spares = 6 * 16 * 1024;  // one a size
+  const std::size_t spares = 6 * 32 * 1024;  // one a size
   EXPECT_LE(slab_bytes(), before + spares);
 }
 

@@ -168,10 +168,8 @@ Outcome memory_usage(CommandContext& cx, Arguments args) {
   }
   keyspace::Shard& shard = cx.services.keyspace.shard_of(cx.key().slot);
   const keyspace::Table& table = cx.keyspace.table(shard, cx.session.db);
-  // Where keys are few, what finds them is no matter of this one.
-  constexpr std::size_t kShareMax = 64;
-  const std::size_t share =
-      std::min(table.index_bytes() / (table.count() + table.gone_count()), kShareMax);
+  const std::size_t entries = table.count() + table.gone_count();
+  const std::size_t share = (table.index_bytes() + entries / 2) / entries;
   const bool is_large =
       record->encoding() == keyspace::Encoding::kObject && !record->object().is_small();
   const std::size_t pages = is_large ? record->object().bytes() : 0;  // those in memory

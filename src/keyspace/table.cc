@@ -100,7 +100,7 @@ void Table::put(Bucket& first, Slot slot) {
     }
     if (b->overflow == nullptr) {
       b->overflow = new Bucket();
-      ++overflow_count_;
+      ++allocated_buckets_;
     }
   }
 }
@@ -120,7 +120,7 @@ void Table::remove_hole(Bucket& first, Slot* hole) {
   if (i == 1 && before != nullptr) {
     before->overflow = nullptr;
     delete last;
-    --overflow_count_;
+    --allocated_buckets_;
   }
 }
 
@@ -133,7 +133,7 @@ void Table::note_due(const Record* record) {
 
 void Table::add(const Key& key, Record* record, Slot marks) {
   ASSERT_SLOW(find_slot(key) == nullptr);
-  if (segments_.empty()) segments_.push_back(std::make_unique<Segment>());
+  if (segments_.empty()) make_room_for_bucket(0);
   Slot slot = tag_of(key) | reinterpret_cast<Slot>(record) | marks;
   const std::size_t bytes = record->allocated_bytes();
   if (is_gone(slot)) {
@@ -367,12 +367,32 @@ void Table::add_cold(const store::SlotCount& count) {
   cold_expiring_count_ += count.expiring;
 }
 
+// The first segment begins with one bucket and doubles: most tables of a small keyspace hold a few
+// keys. Buckets may move.
+void Table::make_room_for_bucket(std::size_t index) {
+  if (index >= kBucketsPerSegment) {
+    if (index % kBucketsPerSegment == 0) {
+      segments_.push_back(std::make_unique<Bucket[]>(kBucketsPerSegment));
+      allocated_buckets_ += kBucketsPerSegment;
+    }
+    return;
+  }
+  if (index < first_capacity_) return;
+  const std::size_t capacity = std::max(std::size_t{1}, first_capacity_ * 2);
+  Segment larger = std::make_unique<Bucket[]>(capacity);
+  if (segments_.empty()) segments_.emplace_back();
+  std::copy_n(segments_[0].get(), first_capacity_, larger.get());
+  segments_[0] = std::move(larger);
+  allocated_buckets_ += capacity - first_capacity_;
+  first_capacity_ = capacity;
+}
+
 // Bucket s = n - 2^L gives those of its records whose bit L is set to the new bucket n.
 void Table::split_one() {
   const std::size_t fresh = bucket_count_;
   if (fresh == low_mask_ * 2 + 2) low_mask_ = low_mask_ * 2 + 1;
   const std::size_t old = fresh - (low_mask_ + 1);
-  if (fresh % kBucketsPerSegment == 0) segments_.push_back(std::make_unique<Segment>());
+  make_room_for_bucket(fresh);
   ++bucket_count_;
 
   Bucket& from = bucket(old);
@@ -392,7 +412,7 @@ void Table::split_one() {
     Bucket* next = b->overflow;
     if (b != &first) {
       delete b;
-      --overflow_count_;
+      --allocated_buckets_;
     }
     b = next;
   }
@@ -414,12 +434,15 @@ void Table::join_one() {
     Bucket* next = std::exchange(b->overflow, nullptr);
     if (!is_first) {
       delete b;
-      --overflow_count_;
+      --allocated_buckets_;
     }
     b = next;
   }
   --bucket_count_;
-  if (bucket_count_ % kBucketsPerSegment == 0) segments_.pop_back();
+  if (bucket_count_ % kBucketsPerSegment == 0) {
+    segments_.pop_back();
+    allocated_buckets_ -= kBucketsPerSegment;
+  }
   if (bucket_count_ == low_mask_ + 1 && low_mask_ > 0) low_mask_ /= 2;
 }
 
@@ -433,8 +456,7 @@ std::size_t Table::allocated_bytes() const {
 }
 
 std::size_t Table::index_bytes() const {
-  return segments_.capacity() * sizeof segments_[0] + segments_.size() * sizeof(Segment) +
-         overflow_count_ * sizeof(Bucket);
+  return segments_.capacity() * sizeof segments_[0] + allocated_buckets_ * sizeof(Bucket);
 }
 
 void Table::find_due(std::size_t* cursor, std::size_t buckets_max, Millis now,
@@ -535,7 +557,9 @@ void Table::verify_invariants() const {
   ASSERT(page_bytes == pages().bytes);
   ASSERT(expiring == expiring_count_);  // I4
   ASSERT(dated == dated_count_);
-  ASSERT(overflows == overflow_count_);
+  const std::size_t in_segments =
+      segments_.empty() ? 0 : first_capacity_ + (segments_.size() - 1) * kBucketsPerSegment;
+  ASSERT(in_segments + overflows == allocated_buckets_);
   std::size_t keys = 0;
   std::size_t expiring_keys = 0;
   for (const SlotTotals& totals : slot_counts_) {

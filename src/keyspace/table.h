@@ -240,9 +240,7 @@ class Table {
     Slot slots[kSlotsPerBucket] = {};
     Bucket* overflow = nullptr;
   };
-  struct Segment {
-    Bucket buckets[kBucketsPerSegment];
-  };
+  using Segment = std::unique_ptr<Bucket[]>;
 
   static Slot tag_of(const Key& key) {
     // 15 bits: the slot's low 4, for SCAN of one slot, and the hash's high 11.
@@ -256,7 +254,7 @@ class Table {
     return ((position >> tail_bits) + 1) << tail_bits;
   }
   Bucket& bucket(std::size_t index) const {
-    return segments_[index / kBucketsPerSegment]->buckets[index % kBucketsPerSegment];
+    return segments_[index / kBucketsPerSegment][index % kBucketsPerSegment];
   }
   Key key_of(const Record* record) const { return make_key(record->key(), seed_); }
   struct SlotTotals {
@@ -276,8 +274,10 @@ class Table {
   void remove_hole(Bucket& first, Slot* hole);
   void split_one();
   void join_one();
+  void make_room_for_bucket(std::size_t index);
 
-  std::vector<std::unique_ptr<Segment>> segments_;
+  std::vector<Segment> segments_;
+  std::size_t first_capacity_ = 0;  ///< buckets in the first segment; all others have the most
   std::size_t bucket_count_ = 1;
   std::size_t low_mask_ = 0;  ///< 2^L - 1
   std::size_t count_ = 0;
@@ -286,7 +286,7 @@ class Table {
   std::size_t cold_expiring_count_ = 0;
   std::size_t record_bytes_ = 0;
   std::size_t dirty_bytes_ = 0;
-  std::size_t overflow_count_ = 0;
+  std::size_t allocated_buckets_ = 0;  ///< in segments and overflowing
   std::size_t expiring_count_ = 0;
   std::size_t dated_count_ = 0;
   Millis earliest_due_{INT64_MAX};

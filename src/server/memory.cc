@@ -61,9 +61,14 @@ std::uint64_t allocated_memory() {
     std::uint64_t epoch = 1;
     std::size_t size = sizeof epoch;
     mallctl("epoch", &epoch, &size, &epoch, size);  // renews the figures
+    // jemalloc counts what threads keep in their caches as given out.
     std::size_t allocated = 0;
+    std::size_t kept = 0;
     size = sizeof allocated;
-    if (mallctl("stats.allocated", &allocated, &size, nullptr, 0) == 0) return allocated;
+    if (mallctl("stats.allocated", &allocated, &size, nullptr, 0) == 0 &&
+        mallctl("stats.arenas.4096.tcache_bytes", &kept, &size, nullptr, 0) == 0) {
+      return allocated - std::min(kept, allocated);
+    }
   }
   const struct mallinfo2 info = ::mallinfo2();
   const std::uint64_t allocated = info.uordblks + info.hblkhd;

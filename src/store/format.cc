@@ -199,6 +199,8 @@ Result<ExpiryKey> decode_expiry_key(Bytes encoded) {
   return found;
 }
 
+bool is_looked_up(Bytes key) { return !key.empty() && key[0] != kExpiryKind; }
+
 KeyRange record_range(Generation generation) { return range_of(kRecordKind, generation); }
 KeyRange expiry_range(Generation generation) { return range_of(kExpiryKind, generation); }
 

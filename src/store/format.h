@@ -46,6 +46,9 @@ struct StoredRecord {
 
 // ---- Keys. Each function replaces `*out`.
 
+/// May it be looked up by itself? Expiry entries are only ever found by their order.
+bool is_looked_up(Bytes key);
+
 void encode_record_key(const Place& place, Bytes key, std::string* out);
 /// The smallest key of a record at or behind `place`, whose slot or position may also be one past
 /// the last.

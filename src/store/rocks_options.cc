@@ -2,12 +2,16 @@
 
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/statistics.h>
 #include <rocksdb/table.h>
 
 #include <limits>
+#include <memory>
 
+#include "base/bytes.h"
 #include "store/file_system.h"
+#include "store/format.h"
 
 namespace diskdb::store {
 namespace {
@@ -17,11 +21,22 @@ constexpr std::uint64_t kFilesOfBaseLevel = 4;
 // Bounds that stall writers to the memtable; there are none. What bounds checkpoints is pressure().
 constexpr int kNoFileBound = std::numeric_limits<int>::max() / 4;
 
+/// Says which keys have a place in the filters. RocksDB asks for the part of a key that its filters
+/// know, and whether it has any; here that is all of it, or none.
+class LookedUpKeys final : public rocksdb::SliceTransform {
+ public:
+  const char* Name() const override { return "diskdb.looked-up"; }
+  rocksdb::Slice Transform(const rocksdb::Slice& key) const override { return key; }
+  bool InDomain(const rocksdb::Slice& key) const override {
+    return is_looked_up(Bytes(key.data(), key.size()));
+  }
+};
+
 rocksdb::BlockBasedTableOptions table_options(const Options& options) {
   rocksdb::BlockBasedTableOptions table;
   table.filter_policy.reset(
       rocksdb::NewBloomFilterPolicy(static_cast<double>(options.bloom_bits_per_key)));
-  table.whole_key_filtering = true;
+  table.whole_key_filtering = false;  // LookedUpKeys
   // Filters and indexes stay in memory for as long as a file is open, and all are: so a key that is
   // absent never costs I/O, but for the filter's false positives.
   table.cache_index_and_filter_blocks = false;
@@ -41,6 +56,7 @@ rocksdb::Options writer_options(const Options& options, rocksdb::Env* env) {
   made.compression = options.compresses ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
   // The same on all levels: with a stronger one at the bottom, checkpoints would write that one.
   made.bottommost_compression = rocksdb::kDisableCompressionOption;
+  made.prefix_extractor = std::make_shared<LookedUpKeys>();
   made.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_options(options)));
   return made;
 }

@@ -49,6 +49,7 @@ rocksdb::Status read_ends(const std::string& path, const rocksdb::Options& optio
   reads.enter(StagedReads::Phase::kRemembers);
   rocksdb::ReadOptions how;
   how.max_skippable_internal_keys = 1;  // it would pass over erasures
+  how.total_order_seek = true;
   for (const bool is_first : {true, false}) {
     const std::unique_ptr<rocksdb::Iterator> entry(reader.NewIterator(how));
     if (is_first) {
@@ -256,6 +257,7 @@ Status RocksStore::scan(Bytes from, Bytes to, const std::function<bool(Bytes, By
   const rocksdb::Slice end = slice(to);
   rocksdb::ReadOptions how;
   how.iterate_upper_bound = &end;
+  how.total_order_seek = true;  // the filters know single keys, not ranges
   const std::unique_ptr<rocksdb::Iterator> entry(db_->NewIterator(how));
   for (entry->Seek(slice(from)); entry->Valid(); entry->Next()) {
     if (!visit(bytes_of(entry->key()), bytes_of(entry->value()))) return Status::okay();

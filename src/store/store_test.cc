@@ -212,6 +212,27 @@ TEST(Store, ReadsOfMemoryDoNoIo) {
   EXPECT_EQ(value, "v5");
 }
 
+// Expiry entries are as many as records, and nobody asks whether there is one.
+TEST(Store, FiltersHoldWhatIsLookedUp) {
+  constexpr int kCount = 4000;
+  const auto reader_bytes = [](const auto& key_of) {
+    Rig rig(1);
+    testing::Contents model;
+    for (int i = 0; i < kCount; ++i) model[key_of(i)] = "v";
+    EXPECT_TRUE(ingest_all(*rig.store, model).ok());
+    EXPECT_EQ(contents_of(*rig.store), model);
+    EXPECT_EQ(value_of(*rig.store, key_of(7)), "v");
+    return rig.store->stats().table_reader_bytes;
+  };
+  const auto expiry_key = [](int i) {
+    std::string key;
+    encode_expiry_key(1, Millis{i}, 5, "key", &key);
+    return key;
+  };
+  const std::uint64_t of_records = reader_bytes([](int i) { return record_key(1, i); });
+  EXPECT_GT(of_records, reader_bytes(expiry_key) + kCount);
+}
+
 TEST(Store, ReadsManyKeysAtOnce) {
   Rig rig(1);
   testing::Contents model;
