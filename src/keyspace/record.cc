@@ -113,6 +113,17 @@ Record* Record::create_object(const Key& key, Type type, value::ObjectRef object
   return record;
 }
 
+Record* Record::copy_of(const Record& source) {
+  ASSERT_SLOW(source.is_plain());
+  const std::size_t body_bytes = source.value_offset() + source.value_size_;
+  Record* copy = allocate(body_bytes);
+  copy->take_header(source);
+  copy->key_size_ = source.key_size_;
+  copy->value_size_ = source.value_size_;
+  std::memcpy(copy->body(), source.body(), body_bytes);
+  return copy;
+}
+
 void Record::destroy(Record* record) {
   record->drop_value();
   if ((record->flags_ & kLongKey) != 0)

@@ -93,6 +93,11 @@ class Record {
   /// What `source` holds, its expiry too, under another key; large values by reference. `object`:
   /// what it holds instead of the source's object. Requires: there is one if the source has one.
   static Record* copy_as(const Key& key, const Record& source, value::ObjectRef object = {});
+  /// Does it own nothing outside of its allocation? So do small strings, and all tombstones of keys
+  /// that are not long.
+  bool is_plain() const { return encoding() <= Encoding::kInline && (flags_ & kLongKey) == 0; }
+  /// The same once more. Requires: is_plain(). Cost: an allocation, and its bytes.
+  static Record* copy_of(const Record& source);
   /// A value that is an object, without expiry.
   static Record* create_object(const Key& key, Type type, value::ObjectRef object);
   static void destroy(Record* record);

@@ -77,20 +77,6 @@ void Table::prefetch_record(const Key& key) const {
   }
 }
 
-void Table::prefetch_slots(std::uint32_t slot_wanted, std::uint64_t position, Slot marks,
-                           std::size_t bucket_count) const {
-  if (segments_.empty()) return;
-  for (; bucket_count > 0 && position < kScanEnd; --bucket_count) {
-    const std::size_t index = bucket_index(scan_position(position));
-    for (const Slot slot : bucket(index).slots) {
-      const bool is_wanted =
-          (slot & marks) != 0 && (slot >> kTagSlotShift & 15) == (slot_wanted & 15);
-      if (is_wanted) __builtin_prefetch(record_in(slot));
-    }
-    position = scan_position_behind(index, position);
-  }
-}
-
 void Table::put(Bucket& first, Slot slot) {
   for (Bucket* b = &first;; b = b->overflow) {
     for (Slot& free : b->slots) {
@@ -253,11 +239,7 @@ void Table::remember_stored(const Key& key, Slot* slot, std::uint32_t cut_epoch,
   const bool is_awaited = was_dirty && cut_epoch != 0 && record->epoch() <= cut_epoch;
   const std::optional<Millis> due = is_gone(*slot) ? std::nullopt : record->due();
   StoredExpiries expiries = record->stored_expiries();
-  if (is_awaited) {
-    Image image = image_of(*record, is_gone(*slot));
-    handed_over_bytes_ += image.bytes();
-    handed_over_.emplace(scan_order(key), std::move(image));
-  }
+  if (is_awaited) handed_over_.add(scan_order(key), *record, is_gone(*slot));
   if (!is_awaited && record->epoch() <= ingested_epoch) {
     expiries = {.ingested = due, .unsettled = std::nullopt, .unsettled_epoch = 0};
   } else {
@@ -276,17 +258,6 @@ void Table::remember_stored(const Key& key, Slot* slot, std::uint32_t cut_epoch,
   record_bytes_ = record_bytes_ - was.bytes + bytes;
   dirty_bytes_ = dirty_bytes_ - (was_dirty ? was.bytes : 0) + bytes;
   *slot = (*slot & ~kAddressMask) | reinterpret_cast<Slot>(record) | kDirtyMark;
-}
-
-std::vector<Image> Table::take_handed_over(std::uint64_t order_end) {
-  std::vector<Image> images;
-  const auto end = handed_over_.lower_bound(order_end);
-  for (auto at = handed_over_.begin(); at != end; ++at) {
-    handed_over_bytes_ -= at->second.bytes();
-    images.push_back(std::move(at->second));
-  }
-  handed_over_.erase(handed_over_.begin(), end);
-  return images;
 }
 
 void Table::install(const Key& key, Record* record) {
@@ -452,7 +423,7 @@ const std::shared_ptr<value::PageTotals>& Table::page_totals() {
 }
 
 std::size_t Table::allocated_bytes() const {
-  return record_bytes_ + handed_over_bytes_ + index_bytes();
+  return record_bytes_ + handed_over_.allocated_bytes() + index_bytes();
 }
 
 std::size_t Table::index_bytes() const {

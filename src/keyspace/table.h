@@ -21,11 +21,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "keyspace/handed_over.h"
 #include "keyspace/image.h"
 #include "keyspace/key.h"
 #include "keyspace/load.h"
@@ -140,7 +140,9 @@ class Table {
                                 std::uint64_t position);
   /// Images of entries that changed before the running checkpoint came to them: those before
   /// `order_end` in scan order, which are forgotten here.
-  std::vector<Image> take_handed_over(std::uint64_t order_end);
+  std::vector<Image> take_handed_over(std::uint64_t order_end) {
+    return handed_over_.take(order_end);
+  }
   /// Keys being loaded, or kept in memory for who waits for them.
   Loads& loads() { return loads_; }
   const Loads& loads() const { return loads_; }
@@ -194,9 +196,6 @@ class Table {
   template <typename Visit>
   std::uint64_t scan_slots(std::uint32_t slot, std::uint64_t position, Slot marks,
                            Visit visit) const;
-  /// Starts loading the records that scan_slots() would visit in the next `bucket_count` steps.
-  void prefetch_slots(std::uint32_t slot, std::uint64_t position, Slot marks,
-                      std::size_t bucket_count) const;
   static constexpr Slot kDirtyMark = 1;
   static constexpr Slot kGoneMark = 2;
   static constexpr Slot kDatedMark = 4;
@@ -293,8 +292,7 @@ class Table {
   Millis sweep_earliest_{INT64_MAX};  ///< of the buckets before sweep_next_
   std::size_t sweep_next_ = 0;        ///< where the sweep goes on that will renew earliest_due_
   std::vector<SlotTotals> slot_counts_;
-  std::multimap<std::uint64_t, Image> handed_over_;  ///< by scan order
-  std::size_t handed_over_bytes_ = 0;
+  HandedOver handed_over_;
   std::shared_ptr<value::PageTotals> pages_;
   Loads loads_;
   std::uint64_t seed_;
