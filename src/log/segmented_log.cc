@@ -500,6 +500,7 @@ Status SegmentedLog::sync_all() {
   const Offset target = queue_.end();
   const auto is_done = [&] { return synced() >= target || is_poisoned(); };
   const auto is_stuck = [&] { return is_blocked_.load(std::memory_order_acquire) && !has_room(); };
+  if (is_stuck()) (void)reserve(1);  // room may have come since it was last looked for
   {
     std::unique_lock lock(m_);
     sync_wanted_ = std::max(sync_wanted_, target);
