@@ -13,6 +13,8 @@ namespace {
 // What is taken while a shard is held: some ten microseconds' worth.
 constexpr std::size_t kBucketsPerHold = 32;
 constexpr std::size_t kBytesPerHold = 64 * 1024;
+constexpr std::size_t kEntriesPerHold = 64;
+constexpr std::size_t kBucketsAhead = 8;
 constexpr std::size_t kPagesPerHold = 256;
 constexpr std::int64_t kMicrosPerReplayedEdit = 2;  // with a cold look-up now and then
 
@@ -141,22 +143,22 @@ Status Checkpointer::settle_doubt() {
   return {};
 }
 
+SlotRange Checkpointer::slots_of(const Shard& shard) const {
+  const std::uint32_t count = keyspace_.slots_per_shard();
+  return {shard.index * count, count};
+}
+
 template <typename Step>
 void Checkpointer::walk(const Cut::Part& part, Step step) {
-  Table& table = *part.table;
-  const std::uint32_t count = keyspace_.slots_per_shard();
-  const std::uint32_t first = part.shard->index * count;
-  for (std::uint32_t slot = first; slot < first + count; ++slot) {
-    for (std::uint64_t position = 0; position < Table::kScanEnd;) {
-      part.shard->lock.lock();
-      {
-        const Accounting accounting(keyspace_, *part.shard, table);
-        for (std::size_t i = 0; i < kBucketsPerHold && position < Table::kScanEnd; ++i) {
-          position = step(table, slot, position);
-        }
+  for (std::uint64_t position = 0; position < Table::kScanEnd;) {
+    part.shard->lock.lock();
+    {
+      const Accounting accounting(keyspace_, *part.shard, *part.table);
+      for (std::size_t i = 0; i < kBucketsPerHold && position < Table::kScanEnd; ++i) {
+        position = step(*part.table, position);
       }
-      part.shard->lock.unlock();
     }
+    part.shard->lock.unlock();
   }
 }
 
@@ -172,8 +174,8 @@ void Checkpointer::mark_again() {
                   [](const auto& table) { return table->count() + table->gone_count() == 0; });
     shard.lock.unlock();
     for (const std::shared_ptr<Table>& table : tables) {
-      walk({&shard, table}, [&](Table& walked, std::uint32_t slot, std::uint64_t position) {
-        return walked.mark_dirty_since(ingested, slot, position);
+      walk({&shard, table}, [&](Table& walked, std::uint64_t position) {
+        return walked.mark_dirty_since(ingested, slots_of(shard), position);
       });
     }
   }
@@ -224,47 +226,87 @@ Status Checkpointer::check_overtaken(const Cut& cut, Shard& shard) {
   return was_overtaken_ ? Status(Code::kBusy, "all its keys were flushed") : Status();
 }
 
+// The store's order is by cluster slot first: several slots are walked at once, and sorted, if they
+// are small. Returns as many as that is, beginning with the first.
+SlotRange Checkpointer::first_slots(const Cut::Part& part) const {
+  SlotRange slots = slots_of(*part.shard);
+  part.shard->lock.lock();
+  const std::uint64_t bytes_of_slot = part.table->dirty_bytes() / slots.count + 1;
+  part.shard->lock.unlock();
+  const std::lock_guard lock(m_);
+  slots.count = static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(settings_.bytes_at_once / bytes_of_slot, 1, slots.count));
+  return slots;
+}
+
 Status Checkpointer::write_part(const Cut& cut, const Cut::Part& part,
                                 store::CheckpointFiles& files) {
-  Table& table = *part.table;
-  const std::uint32_t count = keyspace_.slots_per_shard();
-  const std::uint32_t first = part.shard->index * count;
-  for (std::uint32_t slot = first; slot < first + count; ++slot) {
-    const std::uint64_t base = static_cast<std::uint64_t>(slot) << kScanHashBits;
+  const SlotRange all = slots_of(*part.shard);
+  const std::uint32_t end = all.first + all.count;
+  SlotRange slots = first_slots(part);
+  for (; slots.first < end; slots.first += slots.count) {
+    slots.count = std::min(slots.count, end - slots.first);
     for (std::uint64_t position = 0; position < Table::kScanEnd;) {
-      taken_.clear();
-      std::size_t bytes = 0;
-      part.shard->lock.lock();
-      {
-        const Accounting accounting(keyspace_, *part.shard, table);
-        for (std::size_t i = 0;
-             i < kBucketsPerHold && bytes < kBytesPerHold && position < Table::kScanEnd; ++i) {
-          position = table.scan_slots(
-              slot, position, Table::kDirtyMark, [&](Table::Slot& entry, std::uint64_t at) {
-                const Record* record = Table::record_in(entry);
-                if (record->epoch() > cut.epoch) return;
-                taken_.push_back({base + at, image_of(*record, Table::is_gone(entry))});
-                bytes += taken_.back().image.bytes();
-                table.mark_taken(&entry);
-              });
-        }
-        for (Image& image : table.take_handed_over(base + position)) {
-          const std::uint64_t order = scan_order(make_key(image.key, keyspace_.hash_seed()));
-          taken_.push_back({order, std::move(image)});
-        }
-      }
-      part.shard->lock.unlock();
-      keyspace_.account_unsettled(bytes);
-      std::ranges::sort(taken_, [](const Ordered& a, const Ordered& b) {
-        return a.order != b.order ? a.order < b.order : a.image.key < b.image.key;
-      });
-      const std::size_t expiry_bytes = expiries_.bytes();
-      for (const Ordered& taken : taken_) {
-        TRY(write_image(table.generation(), taken, files));
-      }
-      keyspace_.account_unsettled(expiries_.bytes() - expiry_bytes);
+      position = take_some(cut, part, slots, position);
+      // What has been passed of one slot is in order; of several, nothing is before their end.
+      if (slots.count > 1 && position < Table::kScanEnd) continue;
+      TRY(write_taken(part.table->generation(), files));
     }
   }
+  return {};
+}
+
+// A part of the walk during which the shard is held. Returns the position to go on from.
+std::uint64_t Checkpointer::take_some(const Cut& cut, const Cut::Part& part, SlotRange slots,
+                                      std::uint64_t position) {
+  Table& table = *part.table;
+  std::size_t bytes = 0;
+  const std::size_t count_max = taken_.size() + kEntriesPerHold;
+  const auto take = [&](std::uint64_t order, Image image) {
+    bytes += image.bytes();
+    taken_.push_back({order, std::move(image)});
+  };
+  part.shard->lock.lock();
+  {
+    const Accounting accounting(keyspace_, *part.shard, table);
+    for (std::size_t i = 0; i < kBucketsPerHold && taken_.size() < count_max &&
+                            bytes < kBytesPerHold && position < Table::kScanEnd;
+         ++i) {
+      if (i % kBucketsAhead == 0) {
+        table.prefetch_slots(slots, position, Table::kDirtyMark, kBucketsAhead);
+      }
+      position = table.scan_slots(slots, position, Table::kDirtyMark,
+                                  [&](Table::Slot& entry, std::uint64_t order) {
+                                    const Record* record = Table::record_in(entry);
+                                    if (record->epoch() > cut.epoch) return;
+                                    take(order, image_of(*record, Table::is_gone(entry)));
+                                    table.mark_taken(&entry);
+                                  });
+    }
+    // Of several slots only at their end.
+    if (slots.count == 1 || position == Table::kScanEnd) {
+      const std::uint64_t last_slot = slots.first + slots.count - 1;
+      for (Image& image : table.take_handed_over((last_slot << kScanHashBits) + position)) {
+        const std::uint64_t order = scan_order(make_key(image.key, keyspace_.hash_seed()));
+        take(order, std::move(image));
+      }
+    }
+  }
+  part.shard->lock.unlock();
+  keyspace_.account_unsettled(bytes);
+  return position;
+}
+
+Status Checkpointer::write_taken(store::Generation generation, store::CheckpointFiles& files) {
+  sequence_.clear();
+  for (const Ordered& taken : taken_) sequence_.push_back(&taken);
+  std::ranges::sort(sequence_, [](const Ordered* a, const Ordered* b) {
+    return a->order != b->order ? a->order < b->order : a->image.key < b->image.key;
+  });
+  const std::size_t expiry_bytes = expiries_.bytes();
+  for (const Ordered* taken : sequence_) TRY(write_image(generation, *taken, files));
+  keyspace_.account_unsettled(expiries_.bytes() - expiry_bytes);
+  taken_.clear();
   return {};
 }
 
@@ -424,6 +466,7 @@ Status Checkpointer::write_pages(const Cut& cut, store::CheckpointFiles& files) 
 // Nothing of it is in the store, or nobody knows: what it took is taken again.
 void Checkpointer::give_up(const Cut& cut) {
   must_mark_again_ = true;
+  taken_.clear();
   expiries_.clear();
   objects_.clear();
   pages_ = {};
@@ -458,8 +501,8 @@ void Checkpointer::complete(const Cut& cut) {
     const bool has_tombstones = part.table->gone_count() != 0;
     part.shard->lock.unlock();
     if (!has_tombstones) continue;
-    walk(part, [&](Table& table, std::uint32_t slot, std::uint64_t position) {
-      return table.drop_tombstones(cut.epoch, slot, position);
+    walk(part, [&](Table& table, std::uint64_t position) {
+      return table.drop_tombstones(cut.epoch, slots_of(*part.shard), position);
     });
   }
 }

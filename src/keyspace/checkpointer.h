@@ -42,6 +42,8 @@ struct CheckpointSettings {
   Millis interval{3'600'000};
   /// What may be dirty, taken but not ingested, or handed over.
   std::uint64_t dirty_bytes_max = 1_GiB;
+  /// Cluster slots are walked and sorted together up to about this many bytes of records.
+  std::uint64_t bytes_at_once = 1_MiB;
 };
 
 struct CheckpointStats {
@@ -99,7 +101,11 @@ class Checkpointer {
   void mark_again();
   Cut make_cut(std::optional<log::Position> position);
   Status write(const Cut& cut, store::CheckpointFiles& files);
+  SlotRange first_slots(const Cut::Part& part) const;
   Status write_part(const Cut& cut, const Cut::Part& part, store::CheckpointFiles& files);
+  std::uint64_t take_some(const Cut& cut, const Cut::Part& part, SlotRange slots,
+                          std::uint64_t position);
+  Status write_taken(store::Generation generation, store::CheckpointFiles& files);
   Status write_image(store::Generation generation, const Ordered& taken,
                      store::CheckpointFiles& files);
   Status write_expiries(const Cut& cut, store::CheckpointFiles& files);
@@ -108,8 +114,9 @@ class Checkpointer {
   void add_expiries(store::Generation generation, std::uint32_t slot, const Image& image);
   void give_up(const Cut& cut);
   void complete(const Cut& cut);
-  /// Calls step(table, slot, position) -> next position, for all of a table, holding its shard for
-  /// some buckets at a time.
+  SlotRange slots_of(const Shard& shard) const;
+  /// Calls step(table, position) -> next position, for all of a table, holding its shard for some
+  /// buckets at a time.
   template <typename Step>
   void walk(const Cut::Part& part, Step step);
 
@@ -124,6 +131,7 @@ class Checkpointer {
   bool was_overtaken_ = false;    ///< it is the second try
   ExpiryEntries expiries_;
   std::vector<Ordered> taken_;
+  std::vector<const Ordered*> sequence_;    ///< in which those are written
   std::vector<value::ObjectRef> objects_;   ///< whose records were taken
   std::vector<PageLedger::Written> pages_;  ///< of theirs
   std::string key_;

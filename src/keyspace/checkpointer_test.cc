@@ -108,9 +108,14 @@ TEST(Checkpointer, StoresWhatThereIs) {
 }
 
 TEST(Checkpointer, HoldsTheStateAtItsCutWhateverHappensMeanwhile) {
-  // Wherever between two entries the changes come: each key is stored as it was at the cut.
-  for (int place = 0; place < 12; ++place) {
+  // Wherever between two entries the changes come, and however many slots are walked at once: each
+  // key is stored as it was at the cut.
+  for (int trial = 0; trial < 36; ++trial) {
+    const int place = trial / 3;
     Rig rig;
+    rig.checkpointer->set({.bytes_at_once = trial % 3 == 0   ? 1U
+                                            : trial % 3 == 1 ? 700U
+                                                             : 1'000'000U});
     Contents expected;
     for (int i = 0; i < 8; ++i) {
       const std::string key = "key" + std::to_string(i);
@@ -129,8 +134,8 @@ TEST(Checkpointer, HoldsTheStateAtItsCutWhateverHappensMeanwhile) {
       rig.run({"SET", "key8", "new"});
     };
     rig.checkpoint();
-    EXPECT_FALSE(rig.in_the_midst) << place;
-    EXPECT_EQ(rig.stored(), expected) << place;
+    EXPECT_FALSE(rig.in_the_midst) << trial;
+    EXPECT_EQ(rig.stored(), expected) << trial;
     rig.checkpoint();
     EXPECT_EQ(rig.stored(), (Contents{{"key0", "new"},
                                       {"key3", "old until 9000"},
@@ -143,7 +148,7 @@ TEST(Checkpointer, HoldsTheStateAtItsCutWhateverHappensMeanwhile) {
                                       {"key7", "old until 9000"},
                                       {"expiry of key7", "9000 "},
                                       {"key8", "new"}}))
-        << place;
+        << trial;
     EXPECT_EQ(rig.gone_count(), 0U);
     rig.verify();
   }

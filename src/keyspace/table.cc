@@ -77,6 +77,18 @@ void Table::prefetch_record(const Key& key) const {
   }
 }
 
+void Table::prefetch_slots(SlotRange slots, std::uint64_t position, Slot marks,
+                           std::size_t bucket_count) const {
+  if (segments_.empty()) return;
+  for (; bucket_count > 0 && position < kScanEnd; --bucket_count) {
+    const std::size_t index = bucket_index(scan_position(position));
+    for (const Slot entry : bucket(index).slots) {
+      if ((entry & marks) != 0 && may_be_of(entry, slots)) __builtin_prefetch(record_in(entry));
+    }
+    position = scan_position_behind(index, position);
+  }
+}
+
 void Table::put(Bucket& first, Slot slot) {
   for (Bucket* b = &first;; b = b->overflow) {
     for (Slot& free : b->slots) {
@@ -299,9 +311,9 @@ void Table::mark_taken(Slot* slot) {
   *slot &= ~kDirtyMark;
 }
 
-std::uint64_t Table::mark_dirty_since(std::uint32_t ingested_epoch, std::uint32_t slot_wanted,
+std::uint64_t Table::mark_dirty_since(std::uint32_t ingested_epoch, SlotRange slots,
                                       std::uint64_t position) {
-  return scan_slots(slot_wanted, position, 0, [&](Slot& slot, std::uint64_t) {
+  return scan_slots(slots, position, 0, [&](Slot& slot, std::uint64_t) {
     if (Record* record = record_in(slot); record->encoding() == Encoding::kObject &&
                                           !record->object().is_small() &&
                                           record->epoch() > ingested_epoch) {
@@ -314,11 +326,11 @@ std::uint64_t Table::mark_dirty_since(std::uint32_t ingested_epoch, std::uint32_
   });
 }
 
-std::uint64_t Table::drop_tombstones(std::uint32_t ingested_epoch, std::uint32_t slot_wanted,
+std::uint64_t Table::drop_tombstones(std::uint32_t ingested_epoch, SlotRange slots,
                                      std::uint64_t position) {
   std::vector<const Record*> obeyed;
   const std::uint64_t next =
-      scan_slots(slot_wanted, position, kGoneMark, [&](const Slot slot, std::uint64_t) {
+      scan_slots(slots, position, kGoneMark, [&](const Slot slot, std::uint64_t) {
         if (!is_dirty(slot) && record_in(slot)->epoch() <= ingested_epoch) {
           obeyed.push_back(record_in(slot));
         }

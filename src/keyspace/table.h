@@ -43,6 +43,12 @@ std::uint64_t scan_position(std::uint64_t hash);
 /// Where a key stands in SCAN order of all slots: below 2^53.
 std::uint64_t scan_order(const Key& key);
 
+/// Cluster slots of one shard.
+struct SlotRange {
+  std::uint32_t first;
+  std::uint32_t count;
+};
+
 /// Threads: shard-local.
 /// Invariants:
 ///   I1  count_ live records and gone_count_ tombstones, each in the bucket its hash names, each
@@ -133,10 +139,10 @@ class Table {
   void mark_taken(Slot* slot);
   // Steps of walks in scan order, one bucket each, as scan_step.
   /// A checkpoint came to nothing: entries younger than `ingested_epoch` are dirty (again).
-  std::uint64_t mark_dirty_since(std::uint32_t ingested_epoch, std::uint32_t slot,
+  std::uint64_t mark_dirty_since(std::uint32_t ingested_epoch, SlotRange slots,
                                  std::uint64_t position);
   /// Removes tombstones that the store has obeyed.
-  std::uint64_t drop_tombstones(std::uint32_t ingested_epoch, std::uint32_t slot,
+  std::uint64_t drop_tombstones(std::uint32_t ingested_epoch, SlotRange slots,
                                 std::uint64_t position);
   /// Images of entries that changed before the running checkpoint came to them: those before
   /// `order_end` in scan order, which are forgotten here.
@@ -191,11 +197,13 @@ class Table {
   /// kScanEnd. `visit` must not change the table.
   template <typename Visit>
   std::uint64_t scan_step(std::uint32_t slot, std::uint64_t position, Visit visit) const;
-  /// The same for all entries whose slots have a bit of `marks` set, or for all if there is none:
-  /// visit(slot, position). `visit` may change marks only.
+  /// The same for several cluster slots at once, and all entries whose slots have a bit of `marks`
+  /// set, or all if there is none: visit(slot, scan order). `visit` may change marks only.
   template <typename Visit>
-  std::uint64_t scan_slots(std::uint32_t slot, std::uint64_t position, Slot marks,
-                           Visit visit) const;
+  std::uint64_t scan_slots(SlotRange slots, std::uint64_t position, Slot marks, Visit visit) const;
+  /// Starts loading the records that scan_slots() would visit in the next `bucket_count` steps.
+  void prefetch_slots(SlotRange slots, std::uint64_t position, Slot marks,
+                      std::size_t bucket_count) const;
   static constexpr Slot kDirtyMark = 1;
   static constexpr Slot kGoneMark = 2;
   static constexpr Slot kDatedMark = 4;
@@ -244,6 +252,14 @@ class Table {
   static Slot tag_of(const Key& key) {
     // 15 bits: the slot's low 4, for SCAN of one slot, and the hash's high 11.
     return ((static_cast<Slot>(key.slot & 15) << 11) | (key.hash >> 53)) << kTagShift;
+  }
+  /// How far the entry's cluster slot is behind the first of `slots`, modulo 16: what its tag
+  /// knows.
+  static std::uint32_t offset_of(Slot entry, SlotRange slots) {
+    return static_cast<std::uint32_t>((entry >> kTagSlotShift) - slots.first) & 15;
+  }
+  static bool may_be_of(Slot entry, SlotRange slots) {
+    return offset_of(entry, slots) < slots.count;
   }
   std::size_t bucket_index(std::uint64_t hash) const;
   unsigned bucket_depth(std::size_t index) const;
@@ -300,19 +316,20 @@ class Table {
 };
 
 template <typename Visit>
-std::uint64_t Table::scan_slots(std::uint32_t slot_wanted, std::uint64_t position, Slot marks,
+std::uint64_t Table::scan_slots(SlotRange slots, std::uint64_t position, Slot marks,
                                 Visit visit) const {
   if (segments_.empty()) return kScanEnd;
   const std::size_t index = bucket_index(scan_position(position));
   for (Bucket* b = &bucket(index); b != nullptr; b = b->overflow) {
-    for (Slot& slot : b->slots) {
-      if (slot == 0) break;
-      if (marks != 0 && (slot & marks) == 0) continue;
-      if (((slot >> kTagSlotShift) & 15) != (slot_wanted & 15)) continue;
-      const Record* record = record_in(slot);
-      if (slot_counts_.size() > 16 && slot_of(record->key()) != slot_wanted) continue;
+    for (Slot& entry : b->slots) {
+      if (entry == 0) break;
+      if ((marks != 0 && (entry & marks) == 0) || !may_be_of(entry, slots)) continue;
+      const Record* record = record_in(entry);
+      const std::uint32_t slot = slot_counts_.size() <= 16 ? slots.first + offset_of(entry, slots)
+                                                           : slot_of(record->key());
+      if (slot - slots.first >= slots.count) continue;
       const std::uint64_t at = scan_position(hash_of(record->key(), seed_));
-      if (at >= position) visit(slot, at);
+      if (at >= position) visit(entry, (static_cast<std::uint64_t>(slot) << kScanHashBits) | at);
     }
   }
   return scan_position_behind(index, position);
@@ -321,7 +338,7 @@ std::uint64_t Table::scan_slots(std::uint32_t slot_wanted, std::uint64_t positio
 template <typename Visit>
 std::uint64_t Table::scan_step(std::uint32_t slot_wanted, std::uint64_t position,
                                Visit visit) const {
-  return scan_slots(slot_wanted, position, 0, [&](const Slot slot, std::uint64_t) {
+  return scan_slots({slot_wanted, 1}, position, 0, [&](const Slot slot, std::uint64_t) {
     if (is_gone(slot)) return;
     const Record* record = record_in(slot);
     visit(record);

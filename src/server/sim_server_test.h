@@ -45,6 +45,7 @@ class SimServer final : private command::Lifecycle {
     std::uint64_t seed = 1;  ///< of the log's salts
     bool has_loader = true;  ///< else cold keys are loaded in place
     std::uint64_t admission_bytes = keyspace::Admission::kBudgetDefault;
+    keyspace::CheckpointSettings checkpoints;
   };
 
   /// The memory engine.
@@ -199,6 +200,7 @@ class SimServer final : private command::Lifecycle {
       die(status);
     };
     checkpointer_ = std::make_unique<keyspace::Checkpointer>(*keyspace_, clock_);
+    checkpointer_->set(options_.checkpoints);
     if (marker) {
       keyspace_->restore(*marker);
       checkpointer_->start_from(*marker);

@@ -220,6 +220,7 @@ struct Plan {
     commands.flush_permille = random.below(20);
     options.has_loader = random.chance_percent(80);
     if (random.chance_percent(50)) options.admission_bytes = random.below(20'000);
+    if (random.chance_percent(60)) options.checkpoints.bytes_at_once = 1 + random.below(500);
     client_count = 1 + random.below(4);
     checkpoints_in_replay = random.chance_percent(30);
     group_max = random.chance_percent(50) ? 1 : 1 + random.below(16);
