@@ -16,7 +16,19 @@ constexpr std::size_t kBytesPerHold = 64 * 1024;
 constexpr std::size_t kEntriesPerHold = 64;
 constexpr std::size_t kBucketsAhead = 8;
 constexpr std::size_t kPagesPerHold = 256;
-constexpr std::int64_t kMicrosPerReplayedEdit = 2;  // with a cold look-up now and then
+// What a replay takes, measured: of an edit; of a key in the store, whether it is looked up or all
+// is read in order (ReplayWarmer); and of one that is looked up again and again, as memory is full.
+constexpr std::int64_t kMicrosPerReplayedEdit = 1;
+constexpr std::int64_t kMicrosPerKey = 1;
+constexpr std::int64_t kMicrosPerLookUp = 5;
+
+std::int64_t key_count_of(const store::Marker& marker) {
+  std::int64_t count = 0;
+  for (const store::Marker::Database& database : marker.databases) {
+    for (const store::SlotCount& slot : database.slots) count += slot.keys;
+  }
+  return count;
+}
 
 void lock_all(Keyspace& keyspace) {
   for (Shard& shard : keyspace.shards()) shard.lock.lock();
@@ -73,6 +85,7 @@ void Checkpointer::start_from(const store::Marker& marker) {
   const std::lock_guard lock(m_);
   stats_.last_offset = marker.offset;
   stats_.last_completed_at = marker.clock;
+  stored_key_count_ = key_count_of(marker);
 }
 
 Status Checkpointer::run(std::optional<log::Position> position) {
@@ -490,6 +503,7 @@ void Checkpointer::complete(const Cut& cut) {
     ++stats_.completed_count;
     stats_.last_completed_at = clock_.wall();
     stats_.last_offset = cut.marker.offset;
+    stored_key_count_ = key_count_of(cut.marker);
   }
   if (keyspace_.log() != nullptr) {
     // What cannot go now goes with the next checkpoint.
@@ -525,7 +539,11 @@ bool Checkpointer::is_due(std::uint64_t edit_count) const {
   if (logged == 0) return false;
   if (logged >= settings_.log_bytes_min && logged >= settings_.log_factor * dirty) return true;
   const auto edits = static_cast<std::int64_t>(edit_count - edits_at_cut_);
-  if (edits * kMicrosPerReplayedEdit > settings_.replay_time.count * 1000) return true;
+  const bool is_resident = keyspace_.allocated_bytes() < keyspace_.budget.keys_max() / 5 * 4;
+  const std::int64_t finding =
+      is_resident ? std::min(edits, stored_key_count_) * kMicrosPerKey : edits * kMicrosPerLookUp;
+  const std::int64_t replaying = edits * kMicrosPerReplayedEdit + finding;
+  if (replaying > settings_.replay_time.count * 1000) return true;
   return (clock_.monotonic() - last_run_at_).count > settings_.interval.count * 1000;
 }
 

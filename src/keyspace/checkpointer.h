@@ -141,6 +141,7 @@ class Checkpointer {
   // guarded by m_
   CheckpointSettings settings_;
   CheckpointStats stats_;
+  std::int64_t stored_key_count_ = 0;
   std::uint64_t edits_at_cut_ = 0;
   mutable std::uint64_t edits_seen_ = 0;
   Micros last_run_at_{};

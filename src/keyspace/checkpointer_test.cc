@@ -399,6 +399,23 @@ TEST(Checkpointer, AFailedOneNeedsNoUndo) {
   }
 }
 
+// What a replay takes depends on whether each key must be found once, or time and again.
+TEST(Checkpointer, IsDueEarlierWhereNotAllFitsIntoMemory) {
+  constexpr std::uint64_t kEdits = 3'000'000;
+  Rig rig;
+  rig.run({"SET", "k", "value"});
+  rig.checkpoint();
+  rig.run({"SET", "k", "another"});
+  EXPECT_FALSE(rig.checkpointer->is_due(kEdits));
+  rig.keyspace->budget.set_limit(1);  // keys may cost two megabytes at least
+  const std::uint64_t most = rig.keyspace->budget.keys_max();
+  EXPECT_FALSE(rig.checkpointer->is_due(kEdits));
+  for (int i = 0; rig.keyspace->allocated_bytes() < most; ++i) {
+    rig.run({"SET", "k" + std::to_string(i), std::string(4000, 'x')});
+  }
+  EXPECT_TRUE(rig.checkpointer->is_due(kEdits));
+}
+
 // Of a large string a checkpoint writes the pages that changed, and a restart reads those it needs.
 TEST(Checkpointer, OneByteOfALargeStringIsOnePage) {
   constexpr std::size_t kSize = 100'000'000;
@@ -472,7 +489,8 @@ TEST(Checkpointer, IsDueWhenItPays) {
   EXPECT_FALSE(rig.checkpointer->is_due(500));
   for (int i = 0; i < 500; ++i) rig.run({"SET", "k" + std::to_string(i), "value"});
   EXPECT_FALSE(rig.checkpointer->is_due(1000)) << "it would write as much as it saves";
-  EXPECT_TRUE(rig.checkpointer->is_due(1000 + 6'000'000)) << "a replay would take too long";
+  EXPECT_FALSE(rig.checkpointer->is_due(1000 + 9'000'000)) << "of one microsecond each";
+  EXPECT_TRUE(rig.checkpointer->is_due(1000 + 10'000'000)) << "a replay would take too long";
   rig.clock.advance(Millis{61'000});
   EXPECT_TRUE(rig.checkpointer->is_due(1000)) << "it is time";
   rig.checkpoint();

@@ -13,6 +13,8 @@ constexpr std::size_t kKeysPerPiece = 1024;
 constexpr std::size_t kBytesPerPiece = 1 << 20;
 // Installed while a shard is held: some ten microseconds.
 constexpr std::size_t kKeysPerHold = 64;
+// A look-up of one key, measured, beside reading one in order and installing it.
+constexpr std::uint64_t kReadsPerLookUp = 10;
 constexpr std::uint64_t kOrderEnd = static_cast<std::uint64_t>(kSlotCount) << kScanHashBits;
 
 }  // namespace
@@ -109,6 +111,30 @@ Status Warmer::install() {
   }
   order_ = next_;
   return {};
+}
+
+// ---- During replay
+
+void ReplayWarmer::step() {
+  const std::uint64_t loads = keyspace_.load_count.load(std::memory_order_relaxed);
+  if (has_warmed_ || loads < loads_at_next_look_) return;
+  loads_at_next_look_ = loads + loads / 4 + 1;
+  if (loads * kReadsPerLookUp < cold_count()) return;
+  REACHED("warmer: the store is read in order during replay");
+  has_warmed_ = true;
+  Warmer warmer(keyspace_, clock_);
+  Result<bool> has_more = true;
+  while (has_more.ok() && has_more.value()) has_more = warmer.step();
+}
+
+std::uint64_t ReplayWarmer::cold_count() {
+  std::uint64_t count = 0;
+  for (Shard& shard : keyspace_.shards()) {
+    shard.lock.lock();
+    for (const auto& table : shard.tables) count += table->cold_count();
+    shard.lock.unlock();
+  }
+  return count;
 }
 
 }  // namespace diskdb::keyspace

@@ -45,4 +45,27 @@ class Warmer {
   std::vector<std::pair<std::string, std::string>> piece_;  ///< encoded keys and records
 };
 
+/// While the log is replayed: reads all that is cold in the store's order, as Warmer does, once
+/// looking up single keys has cost as much as that will. So both together cost at most twice what
+/// the better would have, however long the log is.
+///
+/// Threads: one at a time.
+class ReplayWarmer {
+ public:
+  /// Borrows both for its life. Requires: the keyspace has a store.
+  ReplayWarmer(Keyspace& keyspace, io::Clock& clock) : keyspace_(keyspace), clock_(clock) {}
+
+  /// Between batches of the log. If the store cannot be read it gives up: whoever looks a key up
+  /// will find out.
+  void step();
+
+ private:
+  std::uint64_t cold_count();
+
+  Keyspace& keyspace_;
+  io::Clock& clock_;
+  std::uint64_t loads_at_next_look_ = 1;
+  bool has_warmed_ = false;
+};
+
 }  // namespace diskdb::keyspace

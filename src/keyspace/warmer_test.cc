@@ -102,5 +102,26 @@ TEST(Warmer, ReadsAgainWhatACheckpointChangedBeneathIt) {
   EXPECT_EQ(rig.sum(&Table::count), 199U);
 }
 
+TEST(ReplayWarmer, ReadsAllOnceLookUpsHaveCostAsMuch) {
+  Rig rig(3000);
+  TestClient client(rig.keyspace);
+  ReplayWarmer warmer(rig.keyspace, rig.clock);
+  int looked_up = 0;
+  const auto look_up = [&](int count) {
+    for (; count > 0; --count, looked_up += 2) {
+      client.run({"GET", "key" + std::to_string(looked_up)}, Logged::kByEffect);
+    }
+    warmer.step();
+  };
+  warmer.step();
+  look_up(100);
+  EXPECT_EQ(rig.sum(&Table::cold_count), 2900U);
+  look_up(100);
+  EXPECT_EQ(rig.sum(&Table::cold_count), 2800U) << "a tenth has not been looked up";
+  look_up(100);
+  EXPECT_EQ(rig.sum(&Table::cold_count), 0U);
+  EXPECT_EQ(rig.sum(&Table::count), 3000U);
+}
+
 }  // namespace
 }  // namespace diskdb::keyspace

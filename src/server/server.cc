@@ -25,6 +25,7 @@
 #include "io/random.h"
 #include "keyspace/access.h"
 #include "keyspace/evictor.h"
+#include "keyspace/warmer.h"
 #include "resp/words.h"
 #include "server/config_rewrite.h"
 #include "server/cron.h"
@@ -260,8 +261,10 @@ Status Server::recover() {
   command::follow_memory_settings(config_, keyspace_->budget, default_memory_limit());
   // The log may hold more than memory: what it has changed moves on into the store.
   keyspace::Evictor evictor(*keyspace_, clock_);
+  keyspace::ReplayWarmer warmer(*keyspace_, clock_);
   Micros retry_at{};
   const auto pause = [&](const log::Position& position) -> Status {
+    warmer.step();
     if (checkpointer_->is_due(0) && clock_.monotonic() >= retry_at) {
       const Status status = checkpointer_->run(position);
       // On a full disk reads are to be served: what has changed since the last checkpoint was in

@@ -24,6 +24,7 @@
 #include "keyspace/cold_expiry.h"
 #include "keyspace/keyspace.h"
 #include "keyspace/loader.h"
+#include "keyspace/warmer.h"
 #include "log/log.h"
 #include "resp/output.h"
 #include "server/replayer.h"
@@ -207,7 +208,9 @@ class SimServer final : private command::Lifecycle {
     }
     {
       command::Services services = services_with();
-      const auto pause = [this](const log::Position& position) -> Status {
+      keyspace::ReplayWarmer warmer(*keyspace_, clock_);
+      const auto pause = [&](const log::Position& position) -> Status {
+        warmer.step();
         if (!death_.ok()) return death_;
         if (!checkpoints_in_replay_ || !checkpoints_in_replay_()) return {};
         const Status status = checkpointer_->run(position);
