@@ -112,11 +112,12 @@ void Cron::measure(Micros now) {
   if (micros < kMeasureMicros) return;
   command::Statistics& statistics = services_.statistics;
   keyspace::Keyspace& keyspace = services_.keyspace;
-  const std::uint64_t used = allocated_memory();
+  const AllocatedMemory allocated = allocated_memory();
+  const std::uint64_t used = allocated.used;
   // Keys that were flushed are freed in a moment. The memory engine does not refuse writes for
   // that; the disk engine, which refuses none anyway, keeps the fewer in memory meanwhile.
   const std::uint64_t leaving = keyspace.budget.is_tiered() ? 0 : keyspace.detached_bytes();
-  keyspace.budget.note_used(used, io::process_usage().resident_bytes,
+  keyspace.budget.note_used(used + allocated.kept, io::process_usage().resident_bytes,
                             keyspace.allocated_bytes() + leaving);
   statistics.used_memory_bytes.store(used, std::memory_order_relaxed);
   if (statistics.startup_memory_bytes.load(std::memory_order_relaxed) == 0) {

@@ -56,24 +56,24 @@ void configure_allocator() {
   mallctl("background_thread", nullptr, nullptr, &is_on, sizeof is_on);
 }
 
-std::uint64_t allocated_memory() {
+AllocatedMemory allocated_memory() {
   if (mallctl != nullptr) {
     std::uint64_t epoch = 1;
     std::size_t size = sizeof epoch;
     mallctl("epoch", &epoch, &size, &epoch, size);  // renews the figures
-    // jemalloc counts what threads keep in their caches as given out.
     std::size_t allocated = 0;
     std::size_t kept = 0;
     size = sizeof allocated;
     if (mallctl("stats.allocated", &allocated, &size, nullptr, 0) == 0 &&
         mallctl("stats.arenas.4096.tcache_bytes", &kept, &size, nullptr, 0) == 0) {
-      return allocated - std::min(kept, allocated);
+      kept = std::min(kept, allocated);  // counted as given out
+      return {.used = allocated - kept, .kept = kept};
     }
   }
   const struct mallinfo2 info = ::mallinfo2();
   const std::uint64_t allocated = info.uordblks + info.hblkhd;
   // Allocators that tell nothing (those of sanitizers): what they occupy is the next best.
-  return allocated > 0 ? allocated : io::process_usage().resident_bytes;
+  return {.used = allocated > 0 ? allocated : io::process_usage().resident_bytes, .kept = 0};
 }
 
 std::uint64_t available_memory() {
