@@ -539,7 +539,7 @@ bool Checkpointer::is_due(std::uint64_t edit_count) const {
   if (logged == 0) return false;
   if (logged >= settings_.log_bytes_min && logged >= settings_.log_factor * dirty) return true;
   const auto edits = static_cast<std::int64_t>(edit_count - edits_at_cut_);
-  const bool is_resident = keyspace_.allocated_bytes() < keyspace_.budget.keys_max() / 5 * 4;
+  const bool is_resident = keyspace_.budget.has_ample_room(keyspace_.allocated_bytes());
   const std::int64_t finding =
       is_resident ? std::min(edits, stored_key_count_) * kMicrosPerKey : edits * kMicrosPerLookUp;
   const std::int64_t replaying = edits * kMicrosPerReplayedEdit + finding;

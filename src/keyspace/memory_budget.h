@@ -57,6 +57,8 @@ class alignas(64) MemoryBudget {
 
   /// What keys may cost before room is made; UINT64_MAX without a limit.
   std::uint64_t keys_max() const;
+  /// Is a fifth of that free beside `keys` bytes? So far a start brings keys back into memory.
+  bool has_ample_room(std::uint64_t keys) const { return keys < keys_max() / 5 * 4; }
   /// How much writers should be slowed for what keys cost beyond that, 0 to 1, where slowing helps:
   /// `reducible` bytes of it can become clean, or are about to leave.
   double excess_pressure(std::uint64_t keys, std::uint64_t reducible) const;

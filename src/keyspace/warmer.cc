@@ -23,7 +23,7 @@ Warmer::Warmer(Keyspace& keyspace, io::Clock& clock)
     : keyspace_(keyspace), clock_(clock), access_(keyspace) {}
 
 bool Warmer::has_room() const {
-  return keyspace_.allocated_bytes() < keyspace_.budget.keys_max() / 5 * 4;
+  return keyspace_.budget.has_ample_room(keyspace_.allocated_bytes());
 }
 
 Result<bool> Warmer::step() {
