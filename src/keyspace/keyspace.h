@@ -153,8 +153,8 @@ class Keyspace {
 
   /// The object's key is gone; its pages are freed in the background.
   void bury(value::ObjectRef object);
-  /// Frees detached tables and buried objects for about a millisecond, but those that a checkpoint
-  /// holds; true if some are left. For a background thread.
+  /// Frees detached tables and buried objects for about a tenth of a millisecond, but those that a
+  /// checkpoint holds; true if some are left. For a background thread.
   bool free_detached();
   /// What those cost that are left (relaxed).
   std::uint64_t detached_bytes() const { return detached_bytes_.load(std::memory_order_relaxed); }
@@ -173,6 +173,7 @@ class Keyspace {
 
  private:
   bool free_buried();
+  bool free_tables();
   std::shared_ptr<Table> make_table(store::Generation generation) const;
   /// Tables that left the keyspace wait here until free_detached().
   void detach(std::shared_ptr<Table> table);

@@ -23,19 +23,26 @@ std::uint64_t scan_order(const Key& key) {
 Table::Table(std::uint64_t seed, std::uint32_t slots_per_shard, store::Generation generation)
     : slot_counts_(slots_per_shard), seed_(seed), generation_(generation) {}
 
-Table::~Table() {
-  for (std::size_t i = 0; i < bucket_count_ && !segments_.empty(); ++i) {
-    Bucket* b = &bucket(i);
-    for (bool is_first = true; b != nullptr; is_first = false) {
+Table::~Table() { free_some(SIZE_MAX); }
+
+bool Table::free_some(std::size_t count) {
+  while (bucket_count_ != 0 && !segments_.empty()) {
+    if (count == 0) return false;
+    --bucket_count_;
+    Bucket* first = &bucket(bucket_count_);
+    for (Bucket* b = first; b != nullptr;) {
+      for (const Slot slot : b->slots) __builtin_prefetch(record_in(slot));
       for (const Slot slot : b->slots) {
         if (slot == 0) break;
         Record::destroy(record_in(slot));
+        if (count != 0) --count;
       }
       Bucket* next = b->overflow;
-      if (!is_first) delete b;
+      if (b != first) delete b;
       b = next;
     }
   }
+  return true;
 }
 
 std::size_t Table::bucket_index(std::uint64_t hash) const {

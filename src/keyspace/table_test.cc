@@ -144,6 +144,23 @@ TEST(Table, ShrinksToAlmostNothing) {
 
 // What stays throughout an iteration is visited exactly once; nothing else but what was there
 // meanwhile.
+TEST(Table, IsFreedBitByBit) {
+  TableAndModel rig(kSeed, 1);
+  for (int i = 0; i < 10'000; ++i) rig.random_edit(5000);
+  int step_count = 1;
+  while (!rig.table.free_some(100)) ++step_count;
+  EXPECT_GE(step_count, 20);
+  EXPECT_LE(step_count, 60);
+  EXPECT_TRUE(rig.table.free_some(100));
+
+  Table half_freed(kSeed, 1);
+  for (int i = 0; i < 1000; ++i) {
+    const Key key = make_key("key" + std::to_string(i), kSeed);
+    half_freed.insert(key, Record::create(key, "value"));
+  }
+  EXPECT_FALSE(half_freed.free_some(100));
+}
+
 TEST_P(TableTest, ScanVisitsWhatStaysOnce) {
   for (std::uint64_t seed = 1; seed <= 6; ++seed) {
     SCOPED_TRACE(seed);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kCheckpointPeriod{20};
 constexpr std::chrono::milliseconds kFreeingPeriod{100};
-constexpr std::chrono::milliseconds kFreeingPause{10};  // between two bits
+constexpr std::chrono::milliseconds kFreeingPause{1};  // between two bits
 // A disk answers several reads in the time of one.
 constexpr int kLoaderThreads = 4;
 // After a failure: long enough not to burn a processor, short against the time a full disk lasts.
