@@ -73,22 +73,26 @@ bool Keyspace::free_buried() {
 
 // Likewise. One table after the other, from the last: what is left of one goes back there.
 bool Keyspace::free_tables() {
-  Detached gone{};
-  {
-    const std::lock_guard lock(detached_mutex_);
-    const auto free = std::find_if(detached_.rbegin(), detached_.rend(), [](const Detached& waits) {
-      return waits.table.use_count() == 1;
-    });
-    if (free == detached_.rend()) return false;
-    gone = std::move(*free);
-    *free = std::move(detached_.back());
-    detached_.pop_back();
-  }
-  if (gone.table->free_some(kFreedRecordsPerStep)) {
-    detached_bytes_.fetch_sub(gone.bytes, std::memory_order_relaxed);
-  } else {
-    const std::lock_guard lock(detached_mutex_);
-    detached_.push_back(std::move(gone));
+  std::size_t count = kFreedRecordsPerStep;
+  while (count > 0) {
+    Detached gone{};  // freed with the lock released
+    {
+      const std::lock_guard lock(detached_mutex_);
+      const auto free =
+          std::find_if(detached_.rbegin(), detached_.rend(),
+                       [](const Detached& waits) { return waits.table.use_count() == 1; });
+      if (free == detached_.rend()) return false;
+      gone = std::move(*free);
+      *free = std::move(detached_.back());
+      detached_.pop_back();
+    }
+    if (gone.table->free_some(&count)) {
+      detached_bytes_.fetch_sub(gone.bytes, std::memory_order_relaxed);
+      if (count > 0) --count;  // a table without records is not free either
+    } else {
+      const std::lock_guard lock(detached_mutex_);
+      detached_.push_back(std::move(gone));
+    }
   }
   return true;
 }

@@ -23,11 +23,14 @@ std::uint64_t scan_order(const Key& key) {
 Table::Table(std::uint64_t seed, std::uint32_t slots_per_shard, store::Generation generation)
     : slot_counts_(slots_per_shard), seed_(seed), generation_(generation) {}
 
-Table::~Table() { free_some(SIZE_MAX); }
+Table::~Table() {
+  std::size_t all = SIZE_MAX;
+  free_some(&all);
+}
 
-bool Table::free_some(std::size_t count) {
+bool Table::free_some(std::size_t* count) {
   while (bucket_count_ != 0 && !segments_.empty()) {
-    if (count == 0) return false;
+    if (*count == 0) return false;
     --bucket_count_;
     Bucket* first = &bucket(bucket_count_);
     for (Bucket* b = first; b != nullptr;) {
@@ -35,7 +38,7 @@ bool Table::free_some(std::size_t count) {
       for (const Slot slot : b->slots) {
         if (slot == 0) break;
         Record::destroy(record_in(slot));
-        if (count != 0) --count;
+        if (*count != 0) --*count;
       }
       Bucket* next = b->overflow;
       if (b != first) delete b;

@@ -70,9 +70,9 @@ class Table {
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
   ~Table();
-  /// Frees about `count` records; true once none is left. For a table that nobody uses any more:
-  /// from then on it may only be asked for this, and destroyed.
-  bool free_some(std::size_t count);
+  /// Frees `*count` records, or a few more, and counts them down to 0; true once none is left. For
+  /// a table that nobody uses any more: from then on it may only be asked for this, and destroyed.
+  bool free_some(std::size_t* count);
 
   /// A record's place; valid until the table is next changed.
   using Slot = std::uint64_t;
