@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/containers.h"
 #include "base/number.h"
 #include "base/reached.h"
 #include "keyspace/place.h"
@@ -506,7 +507,7 @@ void Access::forget_absent() {
   if (known_absent_.size() <= kAbsentKept) {
     known_absent_.clear();
   } else {
-    known_absent_ = {};  // clear() would go through all its buckets each time
+    free_container(known_absent_);  // clear() would go through all its buckets each time
   }
 }
 

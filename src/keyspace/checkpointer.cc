@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/containers.h"
 #include "base/reached.h"
 #include "keyspace/place.h"
 
@@ -470,7 +471,7 @@ Status Checkpointer::write_pages(const Cut& cut, store::CheckpointFiles& files) 
         break;
     }
   }
-  pages_ = {};
+  free_container(pages_);
   return {};
 }
 
@@ -482,7 +483,7 @@ void Checkpointer::give_up(const Cut& cut) {
   taken_.clear();
   expiries_.clear();
   objects_.clear();
-  pages_ = {};
+  free_container(pages_);
   (void)keyspace_.pages.take_handed_over();
   keyspace_.forget_unsettled();
   for (const Cut::Part& part : cut.parts) {

@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include "base/containers.h"
+
 namespace diskdb::keyspace {
 
 HandedOver::~HandedOver() { take(~std::uint64_t{0}); }
@@ -40,7 +42,7 @@ std::vector<Image> HandedOver::take(std::uint64_t order_end) {
     images.push_back(image_of_entry(entries_.back()));
     entries_.pop_back();
   }
-  if (entries_.empty()) entries_ = {};
+  if (entries_.empty()) free_container(entries_);
   return images;
 }
 

@@ -29,7 +29,7 @@ class HandedOver {
   /// Takes out those before `order_end`.
   std::vector<Image> take(std::uint64_t order_end);
   /// What they cost.
-  std::size_t allocated_bytes() const { return bytes_; }
+  std::size_t allocated_bytes() const { return bytes_ + entries_.capacity() * sizeof(Entry); }
 
  private:
   struct Copy {

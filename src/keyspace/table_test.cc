@@ -161,7 +161,8 @@ TEST(Table, IsFreedBitByBit) {
 
   Table half_freed(kSeed, 1);
   for (int i = 0; i < 1000; ++i) {
-    const Key key = make_key("key" + std::to_string(i), kSeed);
+    const std::string name = "key" + std::to_string(i);
+    const Key key = make_key(name, kSeed);
     half_freed.insert(key, Record::create(key, "value"));
   }
   EXPECT_FALSE(free_hundred(half_freed));

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/containers.h"
 #include "base/reached.h"
 #include "net/limits.h"
 #include "net/socket.h"
@@ -319,7 +320,7 @@ void Connection::release(log::Offset acknowledgeable) {
   if (is_held()) return;
   holds_.clear();
   first_hold_ = 0;
-  if (holds_.capacity() > kHoldsKeptMax) std::vector<Hold>().swap(holds_);
+  if (holds_.capacity() > kHoldsKeptMax) free_container(holds_);
 }
 
 void Connection::note_sent(std::size_t bytes) {

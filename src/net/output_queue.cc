@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/containers.h"
 
 namespace diskdb::net {
 namespace {
@@ -90,7 +91,7 @@ void OutputQueue::note_sent(std::size_t bytes) {
   while (first_ < pieces_.size()) drop_front();
   pieces_.clear();
   first_ = 0;
-  if (pieces_.capacity() > kPiecesKeptMax) std::vector<Piece>().swap(pieces_);
+  if (pieces_.capacity() > kPiecesKeptMax) free_container(pieces_);
   next_chunk_bytes_ = static_cast<std::size_t>(
       std::min<std::uint64_t>(BufferPool::kSizes.back(), sent_ - burst_begin_));
   burst_begin_ = sent_;

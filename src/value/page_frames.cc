@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/containers.h"
 #include "base/reached.h"
 #include "base/size_class.h"
 
@@ -115,7 +116,7 @@ bool PageFrames::free_graves(std::size_t count_max) {
     graves_.pop_back();
   }
   if (!graves_.empty()) return false;
-  graves_ = {};
+  free_container(graves_);
   return true;
 }
 
