@@ -86,6 +86,8 @@ bool Keyspace::free_tables() {
       *free = std::move(detached_.back());
       detached_.pop_back();
     }
+    // What the checkpoint did to it happened before: use_count() does not say so, dropping does.
+    std::shared_ptr<Table>(gone.table).reset();
     if (gone.table->free_some(&count)) {
       detached_bytes_.fetch_sub(gone.bytes, std::memory_order_relaxed);
       if (count > 0) --count;  // a table without records is not free either
