@@ -12,6 +12,7 @@
 #include <memory_resource>
 
 #include "base/bytes.h"
+#include "base/containers.h"
 #include "store/format.h"
 
 namespace diskdb::keyspace {
@@ -47,7 +48,7 @@ class ExpiryEntries {
 
   /// Forgets all, and gives their memory back.
   void clear() {
-    std::deque<Entry>().swap(entries_);  // which, unlike clear(), frees what the entries took
+    free_container(entries_);
     arena_.release();
     bytes_ = 0;
   }

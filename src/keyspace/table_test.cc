@@ -142,8 +142,6 @@ TEST(Table, ShrinksToAlmostNothing) {
   EXPECT_LT(pair.table.allocated_bytes(), 3000U);
 }
 
-// What stays throughout an iteration is visited exactly once; nothing else but what was there
-// meanwhile.
 TEST(Table, IsFreedBitByBit) {
   TableAndModel rig(kSeed, 1);
   for (int i = 0; i < 10'000; ++i) rig.random_edit(5000);
@@ -168,6 +166,8 @@ TEST(Table, IsFreedBitByBit) {
   EXPECT_FALSE(free_hundred(half_freed));
 }
 
+// What stays throughout an iteration is visited exactly once; nothing else but what was there
+// meanwhile.
 TEST_P(TableTest, ScanVisitsWhatStaysOnce) {
   for (std::uint64_t seed = 1; seed <= 6; ++seed) {
     SCOPED_TRACE(seed);
