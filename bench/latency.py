@@ -29,25 +29,31 @@ KEYS = 100_000  # of the load
 SHARE_OF_CAPACITY = 0.5
 
 
-def nothing(_connection, _arguments):
+# Of each event what is done before the load, and what meanwhile, with what that returned.
+
+
+def nothing(_connection, _arguments, _prepared=None):
     pass
 
 
-def checkpoints(connection, _arguments):
+def checkpoints(connection, _arguments, _prepared):
     for _ in range(2):
         watch.checkpoint(connection)
 
 
-def growth(connection, arguments):
+def prepare_growth(_connection, arguments):
+    """The commands: made while the load goes on, they would take a processor from it."""
+    return [b"".join(encode(["SET", f"new:{first + i}", "v" * 32]) for i in range(100)) + encode(["PING"])
+            for first in range(0, arguments.events, 100)]
+
+
+def growth(connection, arguments, blocks):
     """New keys, evenly over the time: tables of every shard grow by and by."""
-    parts = arguments.events // 100
     begin = time.monotonic()
-    for part in range(parts):
-        commands = [encode(["SET", f"new:{part * 100 + i}", "v" * 32]) for i in range(100)]
-        connection.send_raw(b"".join(commands))
-        for _ in commands:
-            connection.receive()
-        time.sleep(max(0.0, begin + part * arguments.seconds * 0.8 / parts - time.monotonic()))
+    for number, block in enumerate(blocks):
+        connection.send_raw(block)
+        connection.receive_until(b"+PONG\r\n")
+        time.sleep(max(0.0, begin + number * arguments.seconds * 0.8 / len(blocks) - time.monotonic()))
 
 
 def prepare_expiry(connection, arguments):
@@ -68,16 +74,15 @@ def prepare_flush(connection, arguments):
                    "--wait", 120).wait()
 
 
-def flush(connection, _arguments):
+def flush(connection, _arguments, _prepared):
     time.sleep(1)
     connection.call("FLUSHALL")
 
 
-# name: (before the load, meanwhile)
 EVENTS = {
     "nothing": (nothing, nothing),
     "checkpoints": (nothing, checkpoints),
-    "growth": (nothing, growth),
+    "growth": (prepare_growth, growth),
     "expiry": (prepare_expiry, nothing),
     "FLUSHALL": (prepare_flush, flush),
 }
@@ -97,9 +102,9 @@ def run_through(server, rate, event, arguments):
     """The figures of a load at `rate` during which the event happens."""
     prepare, act = EVENTS[event]
     with server.connect(timeout=300) as connection:
-        prepare(connection, arguments)
+        prepared = prepare(connection, arguments)
         run = watch.OpenLoop(server.port, "--rate", int(rate), "--seconds", arguments.seconds, *load_options(arguments))
-        actor = threading.Thread(target=act, args=(connection, arguments))
+        actor = threading.Thread(target=act, args=(connection, arguments, prepared))
         actor.start()
         figures = run.wait()
         actor.join()
