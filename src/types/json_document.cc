@@ -468,12 +468,14 @@ std::optional<std::uint64_t> find_in_page(const value::PageView& page, std::size
     if (entry.size() == name.size() + 1 && entry.ends_with(name)) return at + 1;
     offset += entry.size();
     const Bytes value = page.entry_at(++at, offset);
-    std::size_t skipped = 1;
+    offset += value.size();
+    ++at;
     if (!value.empty() && value[0] >= static_cast<char>(JsonKind::kObject)) {
-      skipped += std::min<std::size_t>(decode_json_token(value).tokens_below, end - at - 1);
+      const std::size_t below =
+          std::min<std::size_t>(decode_json_token(value).tokens_below, end - at);
+      offset += page.sum_of_lengths(at, at + below);
+      at += below;
     }
-    offset += page.sum_of_lengths(at, at + skipped);
-    at += skipped;
     if (passed != nullptr) ++*passed;
   }
   return std::nullopt;
