@@ -212,25 +212,28 @@ bool is_canonical(const AddRequest& request) {
          !request.trim.is_approximate && request.references != References::kMustBeAcked;
 }
 
-void add(CommandContext& cx, const AddRequest& request, StreamId id) {
+/// `id_text`: the id, as the log has it.
+void add(CommandContext& cx, const AddRequest& request, StreamId id, Bytes id_text) {
   StreamEdit edit(cx, cx.key());
   Stream& stream = edit.stream();
   stream.append(id, request.fields);
   std::vector<StreamId> erased;
   const std::uint64_t trimmed = trim_stream(cx, stream, request, &erased);
   if (is_canonical(request)) return edit.commit();
-  const std::string text = types::format_stream_id(id);
-  std::vector<Bytes> words = {"XADD", cx.key().bytes};
+  constexpr std::size_t kOtherWordsMax = 6;
+  std::vector<Bytes> words;
+  words.reserve(request.fields.size() + kOtherWordsMax);
+  words.insert(words.end(), {"XADD", cx.key().bytes});
   std::optional<TrimEffect> effect;
   if (trimmed > 0) effect.emplace(stream, request, erased).append_to(&words);
-  words.push_back(text);
+  words.push_back(id_text);
   words.insert(words.end(), request.fields.begin(), request.fields.end());
   edit.commit_as(words);
   if (effect) effect->commit_erased(edit, cx.key().bytes);
   if (!request.message) return;
   const streams::Message& message = *request.message;
   streams::remember_message(stream, message, id, cx.now());
-  edit.commit_as({"XIDMPRECORD", cx.key().bytes, message.producer, message.name, text});
+  edit.commit_as({"XIDMPRECORD", cx.key().bytes, message.producer, message.name, id_text});
 }
 
 /// Counts it, which is not logged.
@@ -285,8 +288,9 @@ Outcome xadd(CommandContext& cx, Arguments args) {
     if (request.id->wants_sequence && id.ms == 0) id.seq = 1;
   }
   if (!is_canonical(request)) cx.keyspace.log_by_effect();
-  add(cx, request, id);
-  reply_id(cx.reply, id);
+  const std::string id_text = types::format_stream_id(id);
+  add(cx, request, id, id_text);
+  cx.reply.bulk(Bytes(id_text));
   return Outcome::done();
 }
 

@@ -36,6 +36,7 @@ struct Claim {
   std::optional<std::int64_t> delivered_ms;
   std::optional<std::int64_t> delivery_count;
   std::optional<StreamId> last_id;
+  std::optional<std::int64_t> read_count;  ///< with last_id; only the log says it
   bool is_forced = false;
   bool replies_ids = false;  ///< and counts no delivery
 };
@@ -71,6 +72,8 @@ Outcome read_claim(CommandContext& cx, Arguments args, Claim* claim) {
       TRY_LET(claim->delivery_count, next_number(cx, args, "RETRYCOUNT"));
     } else if (has_value && args.next_is("LASTID")) {
       TRY(streams::read_id(cx, args, &claim->last_id.emplace()));
+    } else if (has_value && args.next_is("ENTRIESREAD")) {
+      TRY_LET(claim->read_count, next_number(cx, args, "ENTRIESREAD"));
     } else {
       return cx.refuse("ERR Unrecognized XCLAIM option '" + std::string(as_c_string(args.peek())) +
                        "'");
@@ -112,10 +115,12 @@ void reply_claimed(CommandContext& cx, const Stream& stream, const std::vector<S
   }
 }
 
-/// Is there such a group?
-Answer<bool> has_group(CommandContext& cx, Bytes group) {
+/// The group of the command's stream, if there is one of that name.
+Answer<std::optional<value::StreamGroup>> find_group(CommandContext& cx, Bytes name) {
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kStream));
-  return record != nullptr && streams::stream_of(cx, *record).find_group(group).has_value();
+  std::optional<value::StreamGroup> group;
+  if (record != nullptr) group = streams::stream_of(cx, *record).find_group(name);
+  return group;
 }
 
 // ---- XPENDING
@@ -217,9 +222,7 @@ namespace streams {
 Outcome xack(CommandContext& cx, Arguments args) {
   args.next();
   const Bytes name = args.next();
-  TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kStream));
-  std::optional<value::StreamGroup> group;
-  if (record != nullptr) group = stream_of(cx, *record).find_group(name);
+  TRY_LET(const auto group, find_group(cx, name));
   std::int64_t count = 0;
   if (group) {
     std::vector<StreamId> ids(args.count());
@@ -263,20 +266,20 @@ Outcome xnack(CommandContext& cx, Arguments args) {
     }
   }
   if (ids.empty()) return Refusal::kSyntax;
-  TRY_LET(const bool is_there, has_group(cx, name));
-  if (!is_there) return refuse_group(cx, cx.key().bytes, name);
+  TRY_LET(const auto group, find_group(cx, name));
+  if (!group) return refuse_group(cx, cx.key().bytes, name);
   StreamEdit edit(cx, cx.key());
   Stream& stream = edit.stream();
-  const std::uint64_t group = stream.find_group(name)->number;
   std::int64_t count = 0;
   for (const StreamId id : ids) {
-    const auto pending = stream.find_pending(group, id);
+    const auto pending = stream.find_pending(group->number, id);
     if (!pending && !(is_forced && stream.contains(id))) continue;
     std::uint64_t deliveries = pending ? pending->delivery_count : 0;
     if (mode == Mode::kSilent && deliveries > 0) --deliveries;
     if (mode == Mode::kFatal) deliveries = kFatalCount;
     if (retry_count) deliveries = static_cast<std::uint64_t>(*retry_count);
-    stream.put_pending(group, id, {.consumer = 0, .delivered = {}, .delivery_count = deliveries});
+    stream.put_pending(group->number, id,
+                       {.consumer = 0, .delivered = {}, .delivery_count = deliveries});
     ++count;
   }
   if (count > 0) edit.commit(static_cast<std::size_t>(count));
@@ -290,8 +293,8 @@ Outcome xclaim(CommandContext& cx, Arguments args) {
   args.next();
   const Bytes name = args.next();
   const Bytes consumer = args.next();
-  TRY_LET(const bool is_there, has_group(cx, name));
-  if (!is_there) return refuse_group(cx, cx.key().bytes, name);
+  TRY_LET(const auto group, find_group(cx, name));
+  if (!group) return refuse_group(cx, cx.key().bytes, name);
   const auto idle_min = parse_integer(args.next());
   if (!idle_min) return cx.refuse("ERR Invalid min-idle-time argument for XCLAIM");
   Claim claim;
@@ -303,14 +306,16 @@ Outcome xclaim(CommandContext& cx, Arguments args) {
     delivered.count = *claim.delivered_ms;
   }
   StreamEdit edit(cx, cx.key());
-  GroupEdit group(cx, edit, cx.key(), name, consumer);
-  if (claim.last_id && *claim.last_id > group.group().last_id) group.set_last_id(*claim.last_id);
+  GroupEdit group_edit(cx, edit, cx.key(), name, *group, consumer);
+  if (claim.last_id && *claim.last_id > group->last_id) {
+    group_edit.set_last_id(*claim.last_id, claim.read_count.value_or(group->read_count));
+  }
   std::vector<StreamId> claimed;
   for (const StreamId id : claim.ids) {
-    if (claim_one(group, edit.stream(), id, claim, now, delivered)) claimed.push_back(id);
+    if (claim_one(group_edit, edit.stream(), id, claim, now, delivered)) claimed.push_back(id);
   }
-  if (!claimed.empty()) group.note_active();
-  group.finish();
+  if (!claimed.empty()) group_edit.note_active();
+  group_edit.finish();
   reply_claimed(cx, edit.stream(), claimed, claim.replies_ids);
   return Outcome::done();
 }
@@ -342,18 +347,18 @@ Outcome xautoclaim(CommandContext& cx, Arguments args) {
       return Refusal::kSyntax;
     }
   }
-  TRY_LET(const bool is_there, has_group(cx, name));
-  if (!is_there) return refuse_group(cx, cx.key().bytes, name);
+  TRY_LET(const auto group, find_group(cx, name));
+  if (!group) return refuse_group(cx, cx.key().bytes, name);
 
   const Millis now = cx.now();
   StreamEdit edit(cx, cx.key());
-  GroupEdit group(cx, edit, cx.key(), name, consumer);
+  GroupEdit group_edit(cx, edit, cx.key(), name, *group, consumer);
   const Stream& stream = edit.stream();
   std::vector<Found> taken;
   std::vector<StreamId> gone;
   StreamId next;
   std::uint64_t looks_left = count * kLooksPerClaim;
-  value::StreamWalk walk = stream.pending(group.number(), *first);
+  value::StreamWalk walk = stream.pending(group->number, *first);
   for (; count > 0 && looks_left > 0 && !walk.is_at_end(); walk.next(), --looks_left) {
     const Found found{walk.id(), walk.pending()};
     if (!stream.contains(found.id)) {  // loads pages of the other tree alone
@@ -367,12 +372,12 @@ Outcome xautoclaim(CommandContext& cx, Arguments args) {
   if (!walk.is_at_end()) next = walk.id();
   std::vector<StreamId> ids;
   for (const Found& found : taken) {
-    group.take(found.id, now, found.pending.delivery_count + (replies_ids ? 0 : 1));
+    group_edit.take(found.id, now, found.pending.delivery_count + (replies_ids ? 0 : 1));
     ids.push_back(found.id);
   }
-  for (const StreamId id : gone) group.drop(id);
-  if (!ids.empty()) group.note_active();
-  group.finish();
+  for (const StreamId id : gone) group_edit.drop(id);
+  if (!ids.empty()) group_edit.note_active();
+  group_edit.finish();
   cx.reply.array(3);
   reply_id(cx.reply, next);
   reply_claimed(cx, stream, ids, replies_ids);
@@ -387,23 +392,22 @@ Outcome xpending(CommandContext& cx, Arguments args) {
   const Bytes name = args.next();
   PendingQuery query;
   TRY(read_pending_query(cx, args, &query));
-  TRY_LET(const bool is_there, has_group(cx, name));
-  if (!is_there) return refuse_group(cx, cx.key().bytes, name);
+  TRY_LET(const auto group, find_group(cx, name));
+  if (!group) return refuse_group(cx, cx.key().bytes, name);
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kStream));
   const Stream stream = stream_of(cx, *record);
-  const std::uint64_t group = stream.find_group(name)->number;
   if (query.is_summary) {
-    reply_summary(cx, stream, group);
+    reply_summary(cx, stream, group->number);
     return Outcome::done();
   }
-  const std::vector<Found> found = find_all(cx, stream, group, query);
+  const std::vector<Found> found = find_all(cx, stream, group->number, query);
   cx.reply.array(found.size());
   for (const Found& one : found) {
     const bool is_owned = one.pending.consumer != 0;
     const std::int64_t idle = cx.now().count - one.pending.delivered.count;
     cx.reply.array(4);
     reply_id(cx.reply, one.id);
-    cx.reply.bulk(Bytes(stream.consumer_name(group, one.pending.consumer)));
+    cx.reply.bulk(Bytes(stream.consumer_name(group->number, one.pending.consumer)));
     cx.reply.integer(is_owned ? std::max<std::int64_t>(idle, 0) : -1);
     cx.reply.integer(static_cast<std::int64_t>(one.pending.delivery_count));
   }

@@ -132,16 +132,17 @@ void reply_entry(resp::Reply& reply, value::StreamEntries& entry) {
 // ---- GroupEdit
 
 GroupEdit::GroupEdit(CommandContext& cx, StreamEdit& edit, const keyspace::Key& key,
-                     Bytes group_name, Bytes consumer_name)
+                     Bytes group_name, const value::StreamGroup& group, Bytes consumer_name)
     : edit_(edit),
       key_(key.bytes),
       group_name_(group_name),
       consumer_name_(consumer_name),
-      now_(cx.now()) {
+      now_(cx.now()),
+      group_(group) {
   Stream& stream = edit.stream();
-  group_ = *stream.find_group(group_name);
   if (const auto consumer = stream.find_consumer(group_.number, consumer_name)) {
     consumer_ = *consumer;
+    has_consumer_changed_ = consumer_.seen != now_;
     consumer_.seen = now_;
   } else {
     consumer_ = stream.add_consumer(group_.number, consumer_name, now_);
@@ -161,19 +162,25 @@ void GroupEdit::drop(StreamId id) {
   if (edit_.stream().erase_pending(group_.number, id)) dropped_.push_back(id);
 }
 
-void GroupEdit::note_delivered(StreamId id) {
-  types::note_delivered(edit_.stream(), id, &group_);
+void GroupEdit::note_delivered(std::uint64_t index, StreamId id) {
+  types::note_delivered(edit_.stream(), index, id, &group_);
   has_moved_ = true;
 }
 
-void GroupEdit::set_last_id(StreamId id) {
+void GroupEdit::set_last_id(StreamId id, std::int64_t read_count) {
   group_.last_id = id;
+  group_.read_count = read_count;
   has_moved_ = true;
+}
+
+void GroupEdit::note_active() {
+  has_consumer_changed_ = has_consumer_changed_ || consumer_.active != now_;
+  consumer_.active = now_;
 }
 
 void GroupEdit::finish() {
   Stream& stream = edit_.stream();
-  stream.set_consumer(group_.number, consumer_name_, consumer_);
+  if (has_consumer_changed_) stream.set_consumer(group_.number, consumer_name_, consumer_);
   if (has_moved_) stream.set_group(group_name_, group_);
   log_claims();
   if (!dropped_.empty()) {
@@ -183,37 +190,54 @@ void GroupEdit::finish() {
     words.insert(words.end(), ids.begin(), ids.end());
     edit_.commit_as(words);
   }
-  if (has_moved_) {
-    const std::string id = format_stream_id(group_.last_id);
-    const std::string read = std::to_string(group_.read_count);
-    edit_.commit_as({"XGROUP", "SETID", key_, group_name_, id, "ENTRIESREAD", read});
+}
+
+// One command for all that were delivered at the same time, equally often; the last of them says
+// how far the group has read.
+void GroupEdit::log_claims() {
+  if (taken_.empty()) {
+    if (has_moved_) log_position();
+    return;
+  }
+  const auto delivery = [](const Taken& taken) {
+    return std::pair(taken.delivered, taken.delivery_count);
+  };
+  if (!std::ranges::is_sorted(taken_, {}, delivery)) {
+    std::ranges::stable_sort(taken_, {}, delivery);
+  }
+  for (std::span<const Taken> left(taken_); !left.empty();) {
+    const auto end = std::ranges::upper_bound(left, delivery(left.front()), {}, delivery);
+    const auto count = static_cast<std::size_t>(end - left.begin());
+    log_claim(left.first(count), has_moved_ && count == left.size());
+    left = left.subspan(count);
   }
 }
 
-// One command for all that were delivered at the same time, equally often.
-void GroupEdit::log_claims() {
-  const auto is_alike = [](const Taken& a, const Taken& b) {
-    return a.delivered == b.delivered && a.delivery_count == b.delivery_count;
-  };
-  std::ranges::stable_sort(taken_, [](const Taken& a, const Taken& b) {
-    return std::pair(a.delivered, a.delivery_count) < std::pair(b.delivered, b.delivery_count);
-  });
-  for (auto begin = taken_.begin(); begin != taken_.end();) {
-    const auto end = std::find_if_not(begin, taken_.end(),
-                                      [&](const Taken& taken) { return is_alike(*begin, taken); });
-    std::vector<std::string> ids;
-    for (auto at = begin; at != end; ++at) ids.push_back(format_stream_id(at->id));
-    const std::string time = std::to_string(begin->delivered.count);
-    const std::string count = std::to_string(begin->delivery_count);
-    std::vector<Bytes> words = {"XCLAIM", key_, group_name_, consumer_name_, "0"};
-    words.insert(words.end(), ids.begin(), ids.end());
-    for (const Bytes word : {Bytes("TIME"), Bytes(time), Bytes("RETRYCOUNT"), Bytes(count),
-                             Bytes("FORCE"), Bytes("JUSTID")}) {
-      words.push_back(word);
-    }
-    edit_.commit_as(words);
-    begin = end;
+void GroupEdit::log_position() {
+  edit_.commit_as({"XGROUP", "SETID", key_, group_name_, format_stream_id(group_.last_id),
+                   "ENTRIESREAD", std::to_string(group_.read_count)});
+}
+
+void GroupEdit::log_claim(std::span<const Taken> alike, bool says_position) {
+  constexpr std::size_t kOtherWordsMax = 15;
+  std::vector<std::string> ids;
+  ids.reserve(alike.size());
+  for (const Taken& taken : alike) ids.push_back(format_stream_id(taken.id));
+  const std::string time = std::to_string(alike.front().delivered.count);
+  const std::string count = std::to_string(alike.front().delivery_count);
+  std::vector<Bytes> words;
+  words.reserve(alike.size() + kOtherWordsMax);
+  words.insert(words.end(), {"XCLAIM", key_, group_name_, consumer_name_, "0"});
+  words.insert(words.end(), ids.begin(), ids.end());
+  words.insert(words.end(), {"TIME", time, "RETRYCOUNT", count, "FORCE", "JUSTID"});
+  std::string last_id;
+  std::string read_count;
+  if (says_position) {
+    last_id = format_stream_id(group_.last_id);
+    read_count = std::to_string(group_.read_count);
+    words.insert(words.end(), {"LASTID", last_id, "ENTRIESREAD", read_count});
   }
+  edit_.commit_as(words);
 }
 
 }  // namespace diskdb::command::streams

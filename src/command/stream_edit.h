@@ -104,13 +104,14 @@ void reply_id(resp::Reply& reply, StreamId id);
 /// A group of a stream that is open for change, on behalf of one of its consumers.
 class GroupEdit {
  public:
-  /// Borrows all for its life. The consumer is created if need be, which is logged.
+  /// Borrows all for its life. `group`: as it was found by its name. The consumer is created if
+  /// need be, which is logged.
   GroupEdit(CommandContext& cx, StreamEdit& edit, const keyspace::Key& key, Bytes group_name,
-            Bytes consumer_name);
+            const value::StreamGroup& group, Bytes consumer_name);
   /// Writes what has changed, and its effects.
   void finish();
 
-  value::StreamGroup& group() { return group_; }
+  const value::StreamGroup& group() const { return group_; }
   std::uint64_t number() const { return group_.number; }
   /// What is pending with the consumer.
   value::StreamWalk owned(StreamId from) const {
@@ -120,14 +121,22 @@ class GroupEdit {
   void take(StreamId id, Millis delivered, std::uint64_t delivery_count);
   /// Nobody's any more: the entry is gone from the stream.
   void drop(StreamId id);
-  /// The group has read all up to this entry.
-  void note_delivered(StreamId id);
-  void set_last_id(StreamId id);
+  /// The group has read all up to this entry. See types::note_delivered().
+  void note_delivered(std::uint64_t index, StreamId id);
+  void set_last_id(StreamId id, std::int64_t read_count);
   /// The consumer got something.
-  void note_active() { consumer_.active = now_; }
+  void note_active();
 
  private:
+  struct Taken {
+    StreamId id;
+    Millis delivered;
+    std::uint64_t delivery_count;
+  };
+  /// Says in the log what was taken, and how far the group has read.
   void log_claims();
+  void log_claim(std::span<const Taken> alike, bool says_position);
+  void log_position();
 
   StreamEdit& edit_;
   Bytes key_;
@@ -137,11 +146,7 @@ class GroupEdit {
   value::StreamGroup group_;
   value::StreamConsumer consumer_;
   bool has_moved_ = false;
-  struct Taken {
-    StreamId id;
-    Millis delivered;
-    std::uint64_t delivery_count;
-  };
+  bool has_consumer_changed_ = false;
   std::vector<Taken> taken_;
   std::vector<StreamId> dropped_;
 };

@@ -41,7 +41,9 @@ struct Source {
   const Key* key = nullptr;
   What what = What::kBehind;
   StreamId after;
+  std::uint64_t first = 0;  ///< index of the first entry behind `after`, or of the last one
   bool has_any = false;
+  std::optional<value::StreamGroup> group = std::nullopt;  ///< of a group's read
 };
 
 Answer<Millis> next_block(CommandContext& cx, Arguments& args) {
@@ -114,10 +116,9 @@ Outcome read_source(CommandContext& cx, const ReadRequest& request, Bytes id_tex
   const value::StreamExtent* extent = nullptr;
   std::optional<Stream> stream;
   if (record != nullptr) extent = &stream.emplace(streams::stream_of(cx, *record)).extent();
-  std::optional<value::StreamGroup> group;
   if (request.is_of_group) {
-    if (stream) group = stream->find_group(*request.group);
-    if (!group) {
+    if (stream) source->group = stream->find_group(*request.group);
+    if (!source->group) {
       return cx.refuse("NOGROUP No such key '" + std::string(as_c_string(source->key->bytes)) +
                        "' or consumer group '" + std::string(as_c_string(*request.group)) +
                        "' in XREADGROUP with GROUP option");
@@ -141,7 +142,7 @@ Outcome read_source(CommandContext& cx, const ReadRequest& request, Bytes id_tex
           "<consumer> option.");
     }
     source->what = Source::What::kNew;
-    source->after = group->last_id;
+    source->after = source->group->last_id;
   } else {
     const auto id = types::parse_stream_id(id_text);
     if (!id) return streams::refuse_id(cx);
@@ -155,10 +156,11 @@ Outcome read_source(CommandContext& cx, const ReadRequest& request, Bytes id_tex
       break;
     case Source::What::kLast:
       source->has_any = stream->length() > 0;
+      if (source->has_any) source->first = stream->length() - 1;
       break;
     case Source::What::kNew:
       if (request.claim_idle_min_ms) {
-        for (value::StreamWalk walk = stream->pending(group->number);
+        for (value::StreamWalk walk = stream->pending(source->group->number);
              !source->has_any && !walk.is_at_end(); walk.next()) {
           const value::StreamPending pending = walk.pending();
           source->has_any = pending.consumer == 0 ||
@@ -167,7 +169,8 @@ Outcome read_source(CommandContext& cx, const ReadRequest& request, Bytes id_tex
       }
       [[fallthrough]];
     case Source::What::kBehind:
-      source->has_any = source->has_any || stream->rank_behind(source->after) < stream->length();
+      source->first = stream->rank_behind(source->after);
+      source->has_any = source->has_any || source->first < stream->length();
       break;
   }
   return Outcome::done();
@@ -218,18 +221,16 @@ void begin_stream(resp::Reply& reply, Bytes key) {
 void reply_entries(CommandContext& cx, const Source& source, std::uint64_t count_max) {
   const Record* record = cx.keyspace.peek(*source.key);
   const Stream stream = streams::stream_of(cx, *record);
-  std::uint64_t first = stream.rank_behind(source.after);
-  if (source.what == Source::What::kLast) first = stream.length() - 1;
-  const std::uint64_t count = std::min(stream.length() - first, count_max);
+  const std::uint64_t count = std::min(stream.length() - source.first, count_max);
   cx.reply.array(count);
-  value::StreamEntries e = stream.entry_at(first);
+  value::StreamEntries e = stream.entry_at(source.first);
   for (std::uint64_t i = 0; i < count; ++i, e.next()) streams::reply_entry(cx.reply, e);
 }
 
 /// What is pending with the consumer, delivered once more. Of what is gone only the id.
 void reply_history(CommandContext& cx, const Source& source, const ReadRequest& request) {
   StreamEdit edit(cx, *source.key);
-  GroupEdit group(cx, edit, *source.key, *request.group, request.consumer);
+  GroupEdit group(cx, edit, *source.key, *request.group, *source.group, request.consumer);
   const Stream& stream = edit.stream();
   std::vector<StreamId> ids;
   if (const auto from = types::next_of(source.after)) {
@@ -287,12 +288,12 @@ void reply_with_delivery(CommandContext& cx, value::StreamEntries& entry, std::i
 /// What nobody of the group has got yet, behind what others left lying for too long.
 void reply_new(CommandContext& cx, const Source& source, const ReadRequest& request) {
   StreamEdit edit(cx, *source.key);
-  GroupEdit group(cx, edit, *source.key, *request.group, request.consumer);
-  Stream& stream = edit.stream();
+  GroupEdit group(cx, edit, *source.key, *request.group, *source.group, request.consumer);
+  const Stream& stream = edit.stream();
   std::vector<Idle> idle;
   if (request.claim_idle_min_ms) idle = find_idle(cx, stream, group, request);
-  const std::uint64_t first = stream.rank_behind(source.after);
-  const std::uint64_t count = std::min(stream.length() - first, request.count_max - idle.size());
+  const std::uint64_t count =
+      std::min(stream.length() - source.first, request.count_max - idle.size());
   cx.reply.array(idle.size() + count);
   for (const Idle& one : idle) {
     value::StreamEntries entry = stream.entry_at(stream.rank(one.id));
@@ -300,7 +301,7 @@ void reply_new(CommandContext& cx, const Source& source, const ReadRequest& requ
                         one.pending.delivery_count);
   }
   std::vector<StreamId> ids;
-  value::StreamEntries e = stream.entry_at(first);
+  value::StreamEntries e = stream.entry_at(source.first);
   for (std::uint64_t i = 0; i < count; ++i, e.next()) {
     ids.push_back(e.id());
     if (request.claim_idle_min_ms) {
@@ -310,9 +311,9 @@ void reply_new(CommandContext& cx, const Source& source, const ReadRequest& requ
     }
   }
   for (const Idle& one : idle) group.take(one.id, cx.now(), one.pending.delivery_count + 1);
-  for (const StreamId id : ids) {
-    if (id > group.group().last_id) group.note_delivered(id);
-    if (!request.acknowledges) group.take(id, cx.now(), 1);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] > group.group().last_id) group.note_delivered(source.first + i, ids[i]);
+    if (!request.acknowledges) group.take(ids[i], cx.now(), 1);
   }
   if (!ids.empty() || !idle.empty()) group.note_active();
   group.finish();
@@ -323,7 +324,7 @@ void note_consumers(CommandContext& cx, const ReadRequest& request,
                     const std::vector<Source>& sources) {
   for (const Source& source : sources) {
     StreamEdit edit(cx, *source.key);
-    GroupEdit(cx, edit, *source.key, *request.group, request.consumer).finish();
+    GroupEdit(cx, edit, *source.key, *request.group, *source.group, request.consumer).finish();
   }
 }
 

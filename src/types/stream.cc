@@ -142,6 +142,7 @@ std::optional<std::uint64_t> count_added_up_to(const Stream& stream, StreamId id
   const value::StreamExtent& extent = stream.extent();
   if (extent.added_count == 0) return 0;
   if (stream.length() == 0 && id <= extent.last_id) return extent.added_count;
+  if (id != kFirstStreamId && id < extent.max_deleted_id) return std::nullopt;
   if (id == extent.last_id) return extent.added_count;
   if (id > extent.last_id) return std::nullopt;
   const StreamId first = stream.id_at(0);
@@ -153,8 +154,13 @@ std::optional<std::uint64_t> count_added_up_to(const Stream& stream, StreamId id
 }
 
 std::optional<std::int64_t> lag_of(const Stream& stream, const value::StreamGroup& group) {
-  const auto added = static_cast<std::int64_t>(stream.extent().added_count);
-  if (added == 0) return 0;
+  const value::StreamExtent& extent = stream.extent();
+  if (stream.length() == 0) return 0;
+  const StreamId first = stream.id_at(0);
+  if (group.last_id < first && extent.max_deleted_id < first) {
+    return static_cast<std::int64_t>(stream.length());
+  }
+  const auto added = static_cast<std::int64_t>(extent.added_count);
   if (group.read_count != value::kUnknownReadCount && !has_gaps_from(stream, group.last_id)) {
     return added - group.read_count;
   }
@@ -163,8 +169,11 @@ std::optional<std::int64_t> lag_of(const Stream& stream, const value::StreamGrou
   return added - static_cast<std::int64_t>(*read);
 }
 
-void note_delivered(const Stream& stream, StreamId id, value::StreamGroup* group) {
-  if (group->read_count != value::kUnknownReadCount && !has_gaps_from(stream, id)) {
+void note_delivered(const Stream& stream, std::uint64_t index, StreamId id,
+                    value::StreamGroup* group) {
+  const bool has_begun = index > 0;  // with an entry that is there, or one behind the first
+  if (group->read_count != value::kUnknownReadCount && has_begun &&
+      !has_gaps_from(stream, group->last_id)) {
     ++group->read_count;
   } else if (stream.extent().added_count != 0) {
     const auto read = count_added_up_to(stream, id);

@@ -81,7 +81,8 @@ bool has_gaps_from(const value::Stream& stream, StreamId from);
 std::optional<std::uint64_t> count_added_up_to(const value::Stream& stream, StreamId id);
 /// How many entries the group has yet to read; nothing if that cannot be told.
 std::optional<std::int64_t> lag_of(const value::Stream& stream, const value::StreamGroup& group);
-/// The group was given this entry, which is behind all that it was given before.
-void note_delivered(const value::Stream& stream, StreamId id, value::StreamGroup* group);
+/// The group was given the entry at `index`, the next one behind all that it was given before.
+void note_delivered(const value::Stream& stream, std::uint64_t index, StreamId id,
+                    value::StreamGroup* group);
 
 }  // namespace diskdb::types

@@ -141,6 +141,22 @@ void CountedTree::descend(PageKey key, Bytes tail, Fingers* fingers, Path* path)
   path->is_equal = found.is_equal;
 }
 
+bool CountedTree::descend_to_end(PageKey key, Bytes tail, Path* path) const {
+  PageFrame* frame = root_frame_;
+  while (true) {
+    ASSERT(frame != nullptr);  // the path is resident
+    const PageView page = frame->view();
+    if (!frame->is_inner()) {
+      path->leaf = frame;
+      path->index = page.count();
+      return page.count() == 0 || page.is_last_below(key, tail);
+    }
+    if (page.count() > 1 && !page.is_last_below(key, tail)) return false;
+    path->steps[path->depth++] = {frame->as_inner(), page.count() - 1};
+    frame = frame->as_inner()->children.back();
+  }
+}
+
 std::size_t CountedTree::index_in(const InnerFrame* parent, const PageFrame* child) {
   const auto place = std::find(parent->children.begin(), parent->children.end(), child);
   ASSERT(place != parent->children.end());
@@ -360,7 +376,18 @@ bool CountedTree::insert(PageKey key, const Entry& entry, const PageEdit& edit) 
   }
 }
 
-bool CountedTree::put(PageKey key, const Entry& entry, const PageEdit& edit) {
+bool CountedTree::insert_last(PageKey key, const Entry& entry, const PageEdit& edit) {
+  ASSERT(!is_by_position());
+  Path path;
+  if (count_ > 0 && descend_to_end(key, entry.tail(), &path) &&
+      try_insert(path, key, entry, edit)) {
+    return true;
+  }
+  return insert(key, entry, edit);
+}
+
+bool CountedTree::put(PageKey key, const Entry& entry, const PageEdit& edit,
+                      std::string* replaced) {
   ASSERT(!is_by_position());
   if (count_ == 0) {
     insert_first(key, entry, edit);
@@ -370,6 +397,7 @@ bool CountedTree::put(PageKey key, const Entry& entry, const PageEdit& edit) {
     Path path;
     descend(key, entry.tail(), edit.fingers, &path);
     const bool is_new = !path.is_equal;
+    if (!is_new && replaced != nullptr) *replaced = value_at(path);
     if (is_new ? try_insert(path, key, entry, edit) : try_replace(path, entry, edit)) return is_new;
   }
 }
@@ -385,12 +413,13 @@ bool CountedTree::replace(PageKey key, const Entry& entry, const PageEdit& edit)
   }
 }
 
-bool CountedTree::erase(PageKey key, Bytes tail, const PageEdit& edit) {
+bool CountedTree::erase(PageKey key, Bytes tail, const PageEdit& edit, std::string* erased) {
   ASSERT(!is_by_position());
   if (count_ == 0) return false;
   Path path;
   descend(key, tail, edit.fingers, &path);
   if (!path.is_equal) return false;
+  if (erased != nullptr) *erased = value_at(path);
   erase_at_path(path, edit);
   return true;
 }

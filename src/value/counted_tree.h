@@ -119,13 +119,16 @@ class CountedTree {
 
   /// False, and nothing is changed, if there is such an entry already.
   bool insert(PageKey key, const Entry& entry, const PageEdit& edit);
-  /// Inserts, or replaces the entry with this key and tail; true if there was none.
-  bool put(PageKey key, const Entry& entry, const PageEdit& edit);
+  /// The same for what is mostly above all that is there: the last page is tried first.
+  bool insert_last(PageKey key, const Entry& entry, const PageEdit& edit);
+  /// Inserts, or replaces the entry with this key and tail; true if there was none. `*replaced`, of
+  /// a tree of pairs: the value that was there; else it stays as it is.
+  bool put(PageKey key, const Entry& entry, const PageEdit& edit, std::string* replaced = nullptr);
   /// Replaces; false if there is no entry with this key and tail.
   bool replace(PageKey key, const Entry& entry, const PageEdit& edit);
   /// False if there is none. After the last entry has gone the object must die: the store may have
-  /// cold pages of it that nobody knows.
-  bool erase(PageKey key, Bytes tail, const PageEdit& edit);
+  /// cold pages of it that nobody knows. `*erased`, of a tree of pairs: the value that was there.
+  bool erase(PageKey key, Bytes tail, const PageEdit& edit, std::string* erased = nullptr);
 
   /// Requires: by position; position <= count().
   void insert_at(std::uint64_t position, const Entry& entry, const PageEdit& edit);
@@ -242,6 +245,10 @@ class CountedTree {
   static Bytes tail_of(const PageView& page, Bytes entry) {
     return page.is_pairs() ? split_pair(entry).key : entry;
   }
+  /// Of the pair that a path has led to.
+  static Bytes value_at(const Path& path) {
+    return split_pair(path.leaf->view().entry(path.index)).value;
+  }
   PageShape inner_shape() const { return {leaf_shape_.key_bytes, true, false}; }
   bool is_oversize(const PageView& page, std::size_t growth) const {
     return page.size() + growth > page_bytes_ || page.count() >= kPageEntriesMax;
@@ -249,6 +256,8 @@ class CountedTree {
 
   void descend(std::uint64_t position, Path* path) const;
   void descend(PageKey key, Bytes tail, Fingers* fingers, Path* path) const;
+  /// To behind the last entry, if this one belongs there. False, and the path is of no use, if not.
+  bool descend_to_end(PageKey key, Bytes tail, Path* path) const;
   /// From the root to the leaf where the key and tail belong.
   KeyRange go_to_leaf(PageKey key, Bytes tail, Path* path) const;
   /// Is the path, down to step `depth`, along the right (left) edge of the tree?

@@ -279,14 +279,22 @@ class Model {
     }
     const auto at = std::lower_bound(elements_.begin(), elements_.end(), element);
     const bool exists = at != elements_.end() && (*at <=> element) == 0;
+    std::string old = "untouched";
+    std::string* given_back = settings_.shape.is_pairs ? &old : nullptr;
+    const std::string expected = exists && given_back != nullptr ? at->value : old;
     if (!is_insertion) {
-      ASSERT_EQ(tree_.erase(element.key, element.tail, keeper_.edit()), exists);
+      ASSERT_EQ(tree_.erase(element.key, element.tail, keeper_.edit(), given_back), exists);
+      ASSERT_EQ(old, expected);
       if (exists) elements_.erase(at);
     } else if (dice % 3 == 0) {
-      ASSERT_EQ(tree_.insert(element.key, entry_of(element), keeper_.edit()), !exists);
+      const bool is_new = dice % 2 == 0
+                              ? tree_.insert(element.key, entry_of(element), keeper_.edit())
+                              : tree_.insert_last(element.key, entry_of(element), keeper_.edit());
+      ASSERT_EQ(is_new, !exists);
       if (!exists) elements_.insert(at, element);
     } else if (dice % 3 == 1) {
-      ASSERT_EQ(tree_.put(element.key, entry_of(element), keeper_.edit()), !exists);
+      ASSERT_EQ(tree_.put(element.key, entry_of(element), keeper_.edit(), given_back), !exists);
+      ASSERT_EQ(old, expected);
       if (exists) at->value = element.value;
       if (!exists) elements_.insert(at, element);
     } else {

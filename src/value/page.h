@@ -169,6 +169,11 @@ class PageView {
   }
   /// tail(count() - 1), at no cost. Requires: count() > 0.
   Bytes last_tail() const;
+  /// Is the last entry below these? Requires: count() > 0.
+  bool is_last_below(PageKey key, Bytes tail) const {
+    const PageKey last = this->key(count_ - 1);
+    return last < key || (last == key && last_tail() < tail);
+  }
   /// Requires: is_inner().
   PageLink link(std::size_t index) const;
 

@@ -196,8 +196,8 @@ Stream::Place Stream::pending_place(std::uint64_t group, StreamId id) {
 }
 
 Stream::Place Stream::owned_place(std::uint64_t group, std::uint64_t consumer, StreamId id) {
-  std::string tail;
-  for (unsigned i = 8; i-- > 0;) tail.push_back(static_cast<char>(id.ms >> (8 * i)));
+  std::string tail(8, '\0');
+  for (unsigned i = 0; i < 8; ++i) tail[7 - i] = static_cast<char>(id.ms >> (8 * i));
   append_ordered(id.seq, &tail);
   return {key_of(group, GroupKind::kOwned, consumer), tail};
 }
@@ -209,14 +209,14 @@ std::optional<Bytes> Stream::find(const Place& place) const {
   return found.pair().value;
 }
 
-void Stream::put(const Place& place, Bytes value) {
+bool Stream::put(const Place& place, Bytes value, std::string* replaced) {
   need([&] { return state().missing_for(place.key, place.tail); });
-  state().put(place.key, Entry::pair(place.tail, value), edit());
+  return state().put(place.key, Entry::pair(place.tail, value), edit(), replaced);
 }
 
-bool Stream::erase(const Place& place) {
+bool Stream::erase(const Place& place, std::string* erased) {
   need([&] { return state().missing_to_erase(place.key, place.tail); });
-  return state().erase(place.key, place.tail, edit());
+  return state().erase(place.key, place.tail, edit(), erased);
 }
 
 std::uint64_t Stream::rank_of(const Place& place) const {
@@ -264,7 +264,7 @@ void Stream::append(StreamId id, std::span<const Bytes> fields) {
   append_head(head, &entry);
   append_fields(fields, names == kNamesInEntry, head.ends_in_text, &entry);
   need([&] { return tree().missing_for({id.ms, 0}, entry); });
-  tree().insert({id.ms, 0}, Entry::whole(entry), edit());
+  tree().insert_last({id.ms, 0}, Entry::whole(entry), edit());
   extent().last_id = id;
   ++extent().added_count;
 }
@@ -274,6 +274,10 @@ std::uint8_t Stream::number_of_names(std::span<const Bytes> fields) {
   std::string packed;
   append_names(fields, &packed);
   if (packed.size() > kNamesBytesMax) return kNamesInEntry;
+  // Mostly they are those of the first entry.
+  if (extent().next_names > kFirstNames && find(names_place(kFirstNames)) == packed) {
+    return kFirstNames;
+  }
   const Place place{key_of(Kind::kNumbers, member_hash(packed)), packed};
   if (const auto number = find(place)) {
     Bytes bytes = *number;
@@ -424,19 +428,20 @@ std::optional<StreamPending> Stream::find_pending(std::uint64_t group, StreamId 
 }
 
 void Stream::put_pending(std::uint64_t group, StreamId id, const StreamPending& pending) {
-  const auto old = find_pending(group, id);
-  const std::uint64_t owner = old ? old->consumer : 0;
-  put(pending_place(group, id), encode(pending));
+  std::string old;
+  const bool is_new = put(pending_place(group, id), encode(pending), &old);
+  const std::uint64_t owner = is_new ? 0 : decode_pending(old).consumer;
   if (owner == pending.consumer) return;
   if (owner != 0) erase(owned_place(group, owner, id));
   if (pending.consumer != 0) put(owned_place(group, pending.consumer, id), {});
 }
 
 bool Stream::erase_pending(std::uint64_t group, StreamId id) {
-  const auto old = find_pending(group, id);
-  if (!old) return false;
-  if (old->consumer != 0) erase(owned_place(group, old->consumer, id));
-  return erase(pending_place(group, id));
+  std::string old;
+  if (!erase(pending_place(group, id), &old)) return false;
+  const std::uint64_t owner = decode_pending(old).consumer;
+  if (owner != 0) erase(owned_place(group, owner, id));
+  return true;
 }
 
 // ---- Producers

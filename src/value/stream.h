@@ -244,8 +244,9 @@ class Stream : public ObjectHandle {
 
   CountedTree& state() const { return object_->trees_->stream->state; }
   std::optional<Bytes> find(const Place& place) const;
-  void put(const Place& place, Bytes value);
-  bool erase(const Place& place);
+  /// True if there was none; `*replaced`: else what there was.
+  bool put(const Place& place, Bytes value, std::string* replaced = nullptr);
+  bool erase(const Place& place, std::string* erased = nullptr);
   /// How many things of the state are before.
   std::uint64_t rank_of(const Place& place) const;
   std::uint64_t rank_of(PageKey key) const;

@@ -18,7 +18,6 @@ constexpr std::uint64_t kOrderedByteMax = 239;
 constexpr std::uint64_t kSmallSequenceMax = kOrderedByteMax >> 2U;
 constexpr unsigned kHasFirstNames = 1;
 constexpr unsigned kEndsInText = 2;
-constexpr std::uint8_t kFirstNames = 1;
 
 // The first byte of a word: a small integer, the length of a short string, or how many bytes of an
 // integer, or of a length, follow, the lowest first.
@@ -27,6 +26,7 @@ constexpr unsigned kShortStringEnd = 192;
 constexpr unsigned kIntegerEnd = 200;
 constexpr unsigned kLongStringEnd = 204;
 constexpr std::size_t kShortStringMax = kShortStringEnd - kSmallIntegerEnd - 1;
+constexpr std::size_t kWordHeadBytesMax = 5;
 
 unsigned byte_of(char c) { return static_cast<unsigned char>(c); }
 
@@ -83,8 +83,10 @@ void append_ordered(std::uint64_t number, std::string* out) {
     return;
   }
   const auto size = static_cast<unsigned>((std::bit_width(number) + 7) / 8);
-  out->push_back(static_cast<char>(kOrderedByteMax + size));
-  for (unsigned i = size; i-- > 0;) out->push_back(static_cast<char>(number >> (8 * i)));
+  char bytes[1 + sizeof(number)];
+  bytes[0] = static_cast<char>(kOrderedByteMax + size);
+  for (unsigned i = 0; i < size; ++i) bytes[size - i] = static_cast<char>(number >> (8 * i));
+  out->append(bytes, 1 + size);
 }
 
 std::uint64_t take_ordered(Bytes* bytes) {
@@ -176,6 +178,9 @@ void append_names(std::span<const Bytes> fields, std::string* out) {
 
 void append_fields(std::span<const Bytes> fields, bool with_names, bool ends_in_text,
                    std::string* out) {
+  std::size_t size_max = out->size() + sizeof(std::uint64_t) + 1;
+  for (const Bytes word : fields) size_max += word.size() + kWordHeadBytesMax;
+  out->reserve(size_max);
   if (with_names) append_ordered(fields.size() / 2, out);
   for (std::size_t i = 0; i < fields.size(); ++i) {
     if (ends_in_text && i + 1 == fields.size()) {

@@ -30,6 +30,9 @@ void append_word(Bytes word, std::string* out);
 /// does not move. Of bytes that are none: empty, and nothing is left.
 Bytes take_word(Bytes* bytes, std::string* digits);
 
+/// The number of the set of names that the first entry has.
+constexpr std::uint8_t kFirstNames = 1;
+
 /// What an entry begins with: its sequence number, in bytes of that order, and how to read the
 /// rest.
 struct EntryHead {

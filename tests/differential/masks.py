@@ -128,16 +128,21 @@ def _same_pending(ours, theirs):
     return [x[:2] + x[3:] for x in a] == [x[:2] + x[3:] for x in b]
 
 
+# Of a group: 7.0 creates a consumer when it gets something, later ones when it asks; what was deleted and trimmed counts
+# since 8.2 for how far a group has read.
+NEWER_OF_GROUPS = {b"consumers": 0, b"entries-read": 0, b"lag": 0}
+
+
 def _same_groups(ours, theirs):
-    """But for the number of consumers: 7.0 creates one when it gets something, later ones when it asks."""
+    """But for what is newer."""
     a, b = decode(ours), decode(theirs)
     if not (isinstance(a, list) and isinstance(b, list)):
         return False
-    return [{**_flat(x), b"consumers": 0} for x in a] == [{**_flat(x), b"consumers": 0} for x in b]
+    return [{**_flat(x), **NEWER_OF_GROUPS} for x in a] == [{**_flat(x), **NEWER_OF_GROUPS} for x in b]
 
 
 def _same_stream(ours, theirs):
-    """But for the radix tree, which is Redis's; in full also but for consumers, and times."""
+    """But for the radix tree, which is Redis's; in full also but for what is newer of groups, and times."""
     a, b = decode(ours), decode(theirs)
     if not (isinstance(a, list) and isinstance(b, list)):
         return False
@@ -146,7 +151,7 @@ def _same_stream(ours, theirs):
         one.pop(b"radix-tree-keys", None)
         one.pop(b"radix-tree-nodes", None)
         if isinstance(one.get(b"groups"), list):
-            one[b"groups"] = [{**_flat(g), b"consumers": 0, b"pending": [p[:2] + p[3:] for p in _flat(g)[b"pending"]]}
+            one[b"groups"] = [{**_flat(g), **NEWER_OF_GROUPS, b"pending": [p[:2] + p[3:] for p in _flat(g)[b"pending"]]}
                               for g in one[b"groups"]]
     return a == b
 
@@ -187,8 +192,8 @@ MASKS = [
     Mask(("ZRANDMEMBER",), _same_null, "chance"),
     Mask(("ZSCAN",), _same_cursor_reply, "cursors and order of a large sorted set belong to the server's table"),
     Mask(("XPENDING",), _same_pending, "two clocks"),
-    Mask(("XINFO", "STREAM"), _same_stream, "there is no radix tree; consumers come with what they ask since 7.2 (newer.txt)"),
-    Mask(("XINFO", "GROUPS"), _same_groups, "consumers come with what they ask since 7.2 (newer.txt)"),
+    Mask(("XINFO", "STREAM"), _same_stream, "there is no radix tree; groups know more since 7.2 and 8.2 (newer.txt)"),
+    Mask(("XINFO", "GROUPS"), _same_groups, "groups know more since 7.2 and 8.2 (newer.txt)"),
     Mask(("XINFO", "CONSUMERS"), _kind, "two clocks; since 7.2 there is more of it (newer.txt)"),
     Mask(("XINFO", "HELP"), _kind, "a text for people"),
     Mask(("XGROUP", "HELP"), _kind, "a text for people"),
