@@ -168,7 +168,7 @@ const std::vector<Bytes>& StreamEntries::names(std::uint8_t number) {
   names_[number] = std::make_unique<Names>();
   Names& names = *names_[number];
   // Pages of the other tree alone are loaded: the cursor stays.
-  if (const auto packed = stream_->find(Stream::names_place(number))) names.packed = *packed;
+  if (const auto packed = stream_->find_names(number)) names.packed = *packed;
   names.digits.reserve(names.packed.size() * 20);  // of an integer a byte may have become 20
   Bytes left(names.packed);
   while (!left.empty()) names.words.push_back(take_word(&left, &names.digits));
@@ -269,15 +269,21 @@ void Stream::append(StreamId id, std::span<const Bytes> fields) {
   ++extent().added_count;
 }
 
+// Those of the first entry, which most have, stand before all else in the state.
+std::optional<Bytes> Stream::find_names(std::uint64_t number) const {
+  if (number != kFirstNames || !state().is_whole() || state().count() < 2) {
+    return find(names_place(number));
+  }
+  const CountedTree::Cursor first = state().at(1);
+  return first.key() == names_place(number).key ? std::optional(first.pair().value) : std::nullopt;
+}
+
 // A set is found by its names, and by its number when entries are read.
 std::uint8_t Stream::number_of_names(std::span<const Bytes> fields) {
   std::string packed;
   append_names(fields, &packed);
   if (packed.size() > kNamesBytesMax) return kNamesInEntry;
-  // Mostly they are those of the first entry.
-  if (extent().next_names > kFirstNames && find(names_place(kFirstNames)) == packed) {
-    return kFirstNames;
-  }
+  if (extent().next_names > kFirstNames && find_names(kFirstNames) == packed) return kFirstNames;
   const Place place{key_of(Kind::kNumbers, member_hash(packed)), packed};
   if (const auto number = find(place)) {
     Bytes bytes = *number;

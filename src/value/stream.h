@@ -254,6 +254,7 @@ class Stream : public ObjectHandle {
     return {*object_, *use_, first, last};
   }
   void erase_state(PageKey first, PageKey last);
+  std::optional<Bytes> find_names(std::uint64_t number) const;
   std::uint8_t number_of_names(std::span<const Bytes> fields);
   std::optional<std::uint64_t> find_producer(Bytes name) const;
   void forget_of(Bytes name, std::uint64_t producer, Millis before, std::uint64_t messages_max);
