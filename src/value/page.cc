@@ -260,11 +260,17 @@ PageView::Found PageView::lower_bound(PageKey key, Bytes tail, std::size_t first
                                       std::size_t guess) const {
   std::size_t low = key_bound(key, first, guess);
   if (low == count_ || this->key(low) != key) return {low, false};
+  // Mostly one entry has the key; and queues are taken from where the first of many is.
+  const int first_order = this->tail(low).compare(tail);
+  if (first_order >= 0) return {low, first_order == 0};
+  ++low;
   // What grows grows at its end, and where the last entry begins needs no sum.
   const std::size_t last = count_ - 1;
-  if (last > low && this->key(last) == key && last_tail().compare(tail) < 0) return {count_, false};
-  // Mostly one entry has the key. If many do, tails are searched in halves as well.
-  std::size_t end = low + 1;
+  if (last >= low && this->key(last) == key && last_tail().compare(tail) < 0) {
+    return {count_, false};
+  }
+  // Of many, tails are searched in halves as well.
+  std::size_t end = low;
   for (std::size_t step = 1; end < count_ && this->key(end) == key; step *= 2) {
     end = std::min(end + step, count_);
     while (this->key(end - 1) != key) --end;
