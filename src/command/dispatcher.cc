@@ -122,13 +122,16 @@ std::size_t Dispatcher::find_group(std::span<const resp::Request> requests) {
 // many requests.
 std::size_t Dispatcher::hold_group(Session& session, std::span<const resp::Request> requests) {
   std::size_t count = 0;
-  while (count < requests.size() && access_.try_hold(*group_[count].shard)) {
-    const Plain& plain = group_[count++];
+  while (count < requests.size() && access_.try_hold(*group_[count].shard)) ++count;
+  // No lock in between, which the processor's loads would wait for.
+  for (const Plain& plain : std::span(group_).first(count)) {
     access_.table(*plain.shard, session.db).prefetch_bucket(plain.key);
   }
   bool has_elements = false;
   for (std::size_t i = 0; i < count; ++i) {
-    access_.table(*group_[i].shard, session.db).prefetch_record(group_[i].key);
+    const keyspace::Table& table = access_.table(*group_[i].shard, session.db);
+    table.prefetch_record(group_[i].key);
+    if (may_write(*rows_[i])) table.prefetch_counts();
     has_elements = has_elements || rows_[i]->is_of_elements();
   }
   if (has_elements && count > 1) prefetch_elements(session, requests.first(count));
@@ -594,9 +597,12 @@ void Dispatcher::refuse_unknown(std::span<const Bytes> words, resp::Reply& reply
 }
 
 void Dispatcher::flush_counts() {
-  if (const std::uint64_t edits = access_.edit_count(); edits != counted_edits_) {
-    services_.statistics.edits.fetch_add(edits - std::exchange(counted_edits_, edits),
-                                         std::memory_order_relaxed);
+  if (const keyspace::EditCounts edits = access_.edit_counts(); edits.all != counted_edits_.all) {
+    Statistics& statistics = services_.statistics;
+    statistics.edits.fetch_add(edits.all - counted_edits_.all, std::memory_order_relaxed);
+    statistics.element_edits.fetch_add(edits.of_elements - counted_edits_.of_elements,
+                                       std::memory_order_relaxed);
+    counted_edits_ = edits;
   }
   if (counted_commands_ != 0) {
     services_.statistics.commands_processed.fetch_add(std::exchange(counted_commands_, 0),

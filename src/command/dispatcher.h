@@ -144,7 +144,7 @@ class Dispatcher {
   resp::StringOutput silenced_;  ///< replies that CLIENT REPLY keeps back
   log::Offset visible_after_ = 0;
   std::uint64_t counted_commands_ = 0;  ///< not yet in the statistics
-  std::uint64_t counted_edits_ = 0;     ///< of access_, in the statistics
+  keyspace::EditCounts counted_edits_;  ///< of access_, in the statistics
 };
 
 }  // namespace diskdb::command

@@ -110,7 +110,7 @@ ObjectEdit::ObjectEdit(Access& access, const Key& key, Type type)
 
 // A large object's pages are accounted for by themselves; its record, and a small object, by table.
 ObjectEdit::~ObjectEdit() {
-  Table::Slot* slot = table_.find_slot(key_);
+  Table::Slot* slot = access_.find_entry(shard_, db_, key_);
   Record* record = Table::record_in(*slot);
   {
     const Access::Change change(access_, table_);
@@ -129,12 +129,14 @@ ObjectEdit::~ObjectEdit() {
 void ObjectEdit::commit(std::size_t count) {
   shard_.is_edited = true;
   access_.emit(db_, {});
-  access_.edit_count_ += count - 1;
+  access_.edits_.all += count - 1;
+  access_.edits_.of_elements += count;
 }
 
 void ObjectEdit::commit_as(std::span<const Bytes> effect) {
   shard_.is_edited = true;
   access_.log_effect(effect);
+  ++access_.edits_.of_elements;
 }
 
 void ObjectEdit::wake_waiters() { access_.note_ready(shard_, db_, key_.bytes); }
@@ -332,10 +334,12 @@ void Access::let_go(Shard& shard) {
   ASSERT(erased_count == 1);
   visible_after_ = std::max(visible_after_, shard.last_offset);
   forget_absent();
+  last_found_.table = nullptr;
   shard.lock.unlock();
 }
 
 void Access::release() {
+  last_found_.table = nullptr;
   log::Offset end = 0;
   if (!parts_.empty()) {
     for (std::size_t i = 0; i < parts_.size();) {
@@ -396,6 +400,7 @@ void Access::begin_command(std::span<const Bytes> words, Bytes raw, Logged logge
   counts_hits_ = is_read;
   touches_ = touches;
   noted_ = 0;
+  last_found_.table = nullptr;
   has_edited_ = false;
   effect_count_ = 0;
   command_first_part_ = parts_.size();
@@ -459,11 +464,16 @@ Shard& Access::held_shard_of(const Key& key) {
 }
 
 // The key's entry, live or a tombstone, brought in from the store if need be.
-Table::Slot* Access::find_entry(Shard& shard, std::uint32_t db, const Key& key) {
+[[gnu::always_inline]] inline Table::Slot* Access::find_entry(Shard& shard, std::uint32_t db,
+                                                              const Key& key) {
   Table& table = *shard.tables[db];
+  if (last_found_.table == &table && last_found_.hash == key.hash &&
+      last_found_.move_count == table.move_count()) {
+    return last_found_.slot;
+  }
   Table::Slot* slot = table.find_slot(key);
-  if (slot == nullptr && table.cold_count() != 0) [[unlikely]]
-    return load_in_place(db, key);
+  if (slot == nullptr) return table.cold_count() == 0 ? nullptr : load_in_place(db, key);
+  if (!counts_hits_) last_found_ = {&table, key.hash, table.move_count(), slot};  // not read alone
   return slot;
 }
 
@@ -695,7 +705,7 @@ void Access::note_ready(const Shard& shard, std::uint32_t db, Bytes key) {
 
 void Access::emit(std::uint32_t db, std::initializer_list<Bytes> words) {
   has_edited_ = true;
-  ++edit_count_;
+  ++edits_.all;
   if (logged_ == Logged::kVerbatim || !is_logging_) return;
   ++effect_count_;
   ASSERT(db == db_);
@@ -705,7 +715,7 @@ void Access::emit(std::uint32_t db, std::initializer_list<Bytes> words) {
 void Access::log_effect(std::span<const Bytes> effect) {
   ASSERT(logged_ == Logged::kByEffect);
   has_edited_ = true;
-  ++edit_count_;
+  ++edits_.all;
   if (!is_logging_) return;
   ++effect_count_;
   append_encoded(db_, effect);

@@ -154,7 +154,7 @@ class Access {
   /// Did the command since begin_command change anything?
   bool has_edited() const { return has_edited_; }
   /// Edits so far, of all commands (Redis's "dirty").
-  std::uint64_t edit_count() const { return edit_count_; }
+  EditCounts edit_counts() const { return edits_; }
 
   // ---- Blocking commands (keyspace/waiting.h): the dispatcher's part.
 
@@ -378,9 +378,18 @@ class Access {
   bool is_logging_ = false;
   std::size_t effect_count_ = 0;  ///< of the current command
   std::size_t command_first_part_ = 0;
-  std::uint64_t edit_count_ = 0;
+  EditCounts edits_;
   std::int64_t bytes_delta_ = 0;
   std::int64_t dirty_delta_ = 0;
+  /// Where the current command last found a key, by hash, for its next look at it. It counts while
+  /// the table's entries have not moved.
+  struct LastFound {
+    const Table* table = nullptr;
+    std::uint64_t hash = 0;
+    std::size_t move_count = 0;
+    Table::Slot* slot = nullptr;
+  };
+  LastFound last_found_;
   /// By hash: the key whose use the current command has noted; 0: none yet.
   std::uint64_t noted_ = 0;
   io::Random random_;

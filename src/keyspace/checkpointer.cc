@@ -17,9 +17,11 @@ constexpr std::size_t kBytesPerHold = 64 * 1024;
 constexpr std::size_t kEntriesPerHold = 64;
 constexpr std::size_t kBucketsAhead = 8;
 constexpr std::size_t kPagesPerHold = 256;
-// What a replay takes, measured: of an edit; of a key in the store, whether it is looked up or all
-// is read in order (ReplayWarmer); and of one that is looked up again and again, as memory is full.
-constexpr std::int64_t kMicrosPerReplayedEdit = 1;
+// What a replay takes, measured: of an edit of a small string, and of elements; of a key in the
+// store, whether it is looked up or all is read in order (ReplayWarmer); and of one that is looked
+// up again and again, as memory is full.
+constexpr std::int64_t kNanosPerEdit = 650;
+constexpr std::int64_t kNanosPerEditOfElements = 1000;
 constexpr std::int64_t kMicrosPerKey = 1;
 constexpr std::int64_t kMicrosPerLookUp = 5;
 
@@ -529,9 +531,9 @@ bool Checkpointer::has_changes() const {
   return keyspace_.log() == nullptr || keyspace_.log()->appended() != stats_.last_offset;
 }
 
-bool Checkpointer::is_due(std::uint64_t edit_count) const {
+bool Checkpointer::is_due(EditCounts counts) const {
   const std::lock_guard lock(m_);
-  edits_seen_ = edit_count;
+  edits_seen_ = counts;
   if (stats_.is_running) return false;
   const std::uint64_t dirty = keyspace_.dirty_bytes() + keyspace_.unsettled_bytes();
   if (dirty > settings_.dirty_bytes_max / 2) return true;
@@ -539,12 +541,15 @@ bool Checkpointer::is_due(std::uint64_t edit_count) const {
   const std::uint64_t logged = keyspace_.log()->appended() - stats_.last_offset;
   if (logged == 0) return false;
   if (logged >= settings_.log_bytes_min && logged >= settings_.log_factor * dirty) return true;
-  const auto edits = static_cast<std::int64_t>(edit_count - edits_at_cut_);
+  const auto edits = static_cast<std::int64_t>(counts.all - edits_at_cut_.all);
+  const auto of_elements =
+      static_cast<std::int64_t>(counts.of_elements - edits_at_cut_.of_elements);
   const bool is_resident = keyspace_.budget.has_ample_room(keyspace_.allocated_bytes());
   const std::int64_t finding =
       is_resident ? std::min(edits, stored_key_count_) * kMicrosPerKey : edits * kMicrosPerLookUp;
-  const std::int64_t replaying = edits * kMicrosPerReplayedEdit + finding;
-  if (replaying > settings_.replay_time.count * 1000) return true;
+  const std::int64_t editing =
+      ((edits - of_elements) * kNanosPerEdit + of_elements * kNanosPerEditOfElements) / 1000;
+  if (editing + finding > settings_.replay_time.count * 1000) return true;
   return (clock_.monotonic() - last_run_at_).count > settings_.interval.count * 1000;
 }
 

@@ -77,8 +77,8 @@ class Checkpointer {
   /// run begins by finding out what became of this one.
   Status run(std::optional<log::Position> position = std::nullopt);
 
-  /// Should one be started? `edit_count`: edits since the server started.
-  bool is_due(std::uint64_t edit_count) const;
+  /// Should one be started? `counts`: since the server started.
+  bool is_due(EditCounts counts) const;
   /// How much writers should be slowed, 0 to 1: 1, they must wait.
   double pressure() const;
   /// Changed since the last checkpoint that was ingested?
@@ -142,8 +142,8 @@ class Checkpointer {
   CheckpointSettings settings_;
   CheckpointStats stats_;
   std::int64_t stored_key_count_ = 0;
-  std::uint64_t edits_at_cut_ = 0;
-  mutable std::uint64_t edits_seen_ = 0;
+  EditCounts edits_at_cut_;
+  mutable EditCounts edits_seen_;
   Micros last_run_at_{};
 };
 

@@ -406,14 +406,14 @@ TEST(Checkpointer, IsDueEarlierWhereNotAllFitsIntoMemory) {
   rig.run({"SET", "k", "value"});
   rig.checkpoint();
   rig.run({"SET", "k", "another"});
-  EXPECT_FALSE(rig.checkpointer->is_due(kEdits));
+  EXPECT_FALSE(rig.checkpointer->is_due({.all = kEdits}));
   rig.keyspace->budget.set_limit(1);  // keys may cost two megabytes at least
   const std::uint64_t most = rig.keyspace->budget.keys_max();
-  EXPECT_FALSE(rig.checkpointer->is_due(kEdits));
+  EXPECT_FALSE(rig.checkpointer->is_due({.all = kEdits}));
   for (int i = 0; rig.keyspace->allocated_bytes() < most; ++i) {
     rig.run({"SET", "k" + std::to_string(i), std::string(4000, 'x')});
   }
-  EXPECT_TRUE(rig.checkpointer->is_due(kEdits));
+  EXPECT_TRUE(rig.checkpointer->is_due({.all = kEdits}));
 }
 
 // Of a large string a checkpoint writes the pages that changed, and a restart reads those it needs.
@@ -482,20 +482,23 @@ TEST(Checkpointer, IsDueWhenItPays) {
                          .replay_time = Millis{10'000},
                          .interval = Millis{60'000},
                          .dirty_bytes_max = 1'000'000});
-  EXPECT_FALSE(rig.checkpointer->is_due(0));
+  EXPECT_FALSE(rig.checkpointer->is_due({}));
   for (int i = 0; i < 500; ++i) rig.run({"SET", "k", "value"});
-  EXPECT_TRUE(rig.checkpointer->is_due(500)) << "much log, one key";
+  EXPECT_TRUE(rig.checkpointer->is_due({.all = 500})) << "much log, one key";
   rig.checkpoint();
-  EXPECT_FALSE(rig.checkpointer->is_due(500));
+  EXPECT_FALSE(rig.checkpointer->is_due({.all = 500}));
   for (int i = 0; i < 500; ++i) rig.run({"SET", "k" + std::to_string(i), "value"});
-  EXPECT_FALSE(rig.checkpointer->is_due(1000)) << "it would write as much as it saves";
-  EXPECT_FALSE(rig.checkpointer->is_due(1000 + 9'000'000)) << "of one microsecond each";
-  EXPECT_TRUE(rig.checkpointer->is_due(1000 + 10'000'000)) << "a replay would take too long";
+  EXPECT_FALSE(rig.checkpointer->is_due({.all = 1000})) << "it would write as much as it saves";
+  EXPECT_FALSE(rig.checkpointer->is_due({.all = 1000 + 15'000'000})) << "of 0.65 us each";
+  EXPECT_TRUE(rig.checkpointer->is_due({.all = 1000 + 16'000'000})) << "a replay takes too long";
+  constexpr std::uint64_t kElements = 9'500'000;
+  EXPECT_FALSE(rig.checkpointer->is_due({.all = 1000 + kElements, .of_elements = kElements}));
+  EXPECT_TRUE(rig.checkpointer->is_due({.all = 1000 + 2 * kElements, .of_elements = kElements}));
   rig.clock.advance(Millis{61'000});
-  EXPECT_TRUE(rig.checkpointer->is_due(1000)) << "it is time";
+  EXPECT_TRUE(rig.checkpointer->is_due({.all = 1000})) << "it is time";
   rig.checkpoint();
   rig.run({"SET", "large", std::string(600'000, 'x')});
-  EXPECT_TRUE(rig.checkpointer->is_due(1001)) << "half of what may be dirty is";
+  EXPECT_TRUE(rig.checkpointer->is_due({.all = 1001})) << "half of what may be dirty is";
   EXPECT_EQ(rig.checkpointer->pressure(), 0);
   rig.run({"SET", "larger", std::string(600'000, 'x')});
   EXPECT_EQ(rig.checkpointer->pressure(), 1);

@@ -21,6 +21,12 @@
 
 namespace diskdb::keyspace {
 
+/// Changes of keys, each of several elements counted by itself; and those of elements among them.
+struct EditCounts {
+  std::uint64_t all = 0;
+  std::uint64_t of_elements = 0;
+};
+
 struct Options {
   std::uint32_t shard_count = 1024;  ///< a power of two, at most kSlotCount
   std::uint32_t database_count = 16;

@@ -73,20 +73,21 @@ class ShardLock {
   std::vector<Waker*> parked_;  // guarded by parked_mutex_
 };
 
-/// Threads: everything but `lock` is guarded by it.
+/// Threads: everything but `lock` is guarded by it. What a look-up needs is in the first cache
+/// line, which the lock's state ends.
 struct alignas(64) Shard {
   Shard();
   ~Shard();
 
-  ShardLock lock;
+  /// By database. Shared with a running checkpoint, which goes on with those of its cut.
+  std::vector<std::shared_ptr<Table>> tables;
   log::Offset last_offset =
       0;                   ///< end of the shard's last frame in the log: what its readers wait for
   bool is_edited = false;  ///< by the current holder, since it took the lock
   std::uint32_t index = 0;
-  /// By database. Shared with a running checkpoint, which goes on with those of its cut.
-  std::vector<std::shared_ptr<Table>> tables;
   /// Blocking commands that wait for keys; null if none does.
   std::unique_ptr<WaitingKeys> waiting;
+  ShardLock lock;
 };
 
 }  // namespace diskdb::keyspace

@@ -161,6 +161,7 @@ void Table::add(const Key& key, Record* record, Slot marks) {
   }
   record_bytes_ += bytes;
   if (is_dirty(slot)) dirty_bytes_ += bytes;
+  ++move_count_;
   put(bucket(bucket_index(key.hash)), slot);
   if (count_ + gone_count_ > bucket_count_ * kLoadMax) split_one();
 }
@@ -177,6 +178,7 @@ Record* Table::take_out(const Key& key, Slot* slot) {
   }
   record_bytes_ -= bytes;
   if (is_dirty(*slot)) dirty_bytes_ -= bytes;
+  ++move_count_;
   remove_hole(bucket(bucket_index(key.hash)), slot);
   if (bucket_count_ > 1 && count_ + gone_count_ < bucket_count_ * kLoadMin) join_one();
   if (expiring_count_ + dated_count_ == 0) earliest_due_ = {INT64_MAX};

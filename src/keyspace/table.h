@@ -63,7 +63,7 @@ struct SlotRange {
 ///   I5  No live record is due before earliest_due_.
 ///   I6  slot_counts_ say how many keys there are by cluster slot, cold ones too: their sums are
 ///       key_count() and expiring_key_count().
-class Table {
+class alignas(64) Table {
  public:
   /// For a shard of `slots_per_shard` cluster slots (a power of two).
   Table(std::uint64_t seed, std::uint32_t slots_per_shard, store::Generation generation = 0);
@@ -74,8 +74,9 @@ class Table {
   /// a table that nobody uses any more: from then on it may only be asked for this, and destroyed.
   bool free_some(std::size_t* count);
 
-  /// A record's place; valid until the table is next changed.
+  /// A record's place; valid until entries move, that is as long as move_count() stays.
   using Slot = std::uint64_t;
+  std::size_t move_count() const { return move_count_; }
 
   /// Null if there is no live record.
   Record* find(const Key& key) const {
@@ -194,6 +195,8 @@ class Table {
   /// Starts loading the first bucket, or the records it may name, into the cache.
   void prefetch_bucket(const Key& key) const;
   void prefetch_record(const Key& key) const;
+  /// What changes count.
+  void prefetch_counts() const { __builtin_prefetch(&record_bytes_, 1); }
 
   /// Calls visit(record) for the live records of cluster slot `slot` in one bucket, that of SCAN
   /// position `position`, which stand at or behind it. Returns the position to go on from, or
@@ -294,25 +297,29 @@ class Table {
   void join_one();
   void make_room_for_bucket(std::size_t index);
 
+  // The first cache line is what look-ups need, the second what changes count.
   std::vector<Segment> segments_;
-  std::size_t first_capacity_ = 0;  ///< buckets in the first segment; all others have the most
   std::size_t bucket_count_ = 1;
   std::size_t low_mask_ = 0;  ///< 2^L - 1
-  std::size_t count_ = 0;
-  std::size_t gone_count_ = 0;
   std::size_t cold_count_ = 0;
-  std::size_t cold_expiring_count_ = 0;
+  std::shared_ptr<value::PageTotals> pages_;
+
   std::size_t record_bytes_ = 0;
   std::size_t dirty_bytes_ = 0;
   std::size_t allocated_buckets_ = 0;  ///< in segments and overflowing
+  std::size_t move_count_ = 0;
+  HandedOver handed_over_;
+
+  std::size_t first_capacity_ = 0;  ///< buckets in the first segment; all others have the most
+  std::size_t count_ = 0;
+  std::size_t gone_count_ = 0;
+  std::size_t cold_expiring_count_ = 0;
   std::size_t expiring_count_ = 0;
   std::size_t dated_count_ = 0;
   Millis earliest_due_{INT64_MAX};
   Millis sweep_earliest_{INT64_MAX};  ///< of the buckets before sweep_next_
   std::size_t sweep_next_ = 0;        ///< where the sweep goes on that will renew earliest_due_
   std::vector<SlotTotals> slot_counts_;
-  HandedOver handed_over_;
-  std::shared_ptr<value::PageTotals> pages_;
   Loads loads_;
   std::uint64_t seed_;
   store::Generation generation_;

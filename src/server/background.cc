@@ -87,7 +87,8 @@ void Background::take_checkpoints() {
     if (is_stopping_) return;
     const bool is_asked = asked_ > begun_;
     const bool may_start = is_asked || parts_.clock.monotonic() >= retry_at_;
-    const bool is_due = parts_.checkpointer->is_due(statistics.edits.load());
+    const bool is_due = parts_.checkpointer->is_due(
+        {.all = statistics.edits.load(), .of_elements = statistics.element_edits.load()});
     if (!may_start || (!is_asked && !is_due)) continue;
     ++begun_;
     lock.unlock();

@@ -265,7 +265,7 @@ Status Server::recover() {
   Micros retry_at{};
   const auto pause = [&](const log::Position& position) -> Status {
     warmer.step();
-    if (checkpointer_->is_due(0) && clock_.monotonic() >= retry_at) {
+    if (checkpointer_->is_due({}) && clock_.monotonic() >= retry_at) {
       const Status status = checkpointer_->run(position);
       // On a full disk reads are to be served: what has changed since the last checkpoint was in
       // memory when the process ended, and fits again.
