@@ -189,6 +189,15 @@ constexpr auto kOptions = std::to_array<Option>({
      .description = "The longest HyperLogLog kept sparse.",
      .max = kLongMax,
      .live = &Settings::hll_sparse_bytes_max},
+    {.name = "huge-pages",
+     .type = kBoolean,
+     .initial = "yes",
+     .use = kAtStart,
+     .section = "memory",
+     .description = "Have the kernel (Linux 6.1) gather what is resident anyway into huge pages: "
+                    "look-ups among millions of keys and elements cost less, and no memory is "
+                    "used for it. Nothing happens where the machine's setting is never.",
+     .traits = kImmutable},
     {.name = "inline-replies",
      .type = kChoice,
      .initial = "plain",

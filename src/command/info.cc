@@ -137,6 +137,7 @@ void memory(CommandContext& cx, Lines& lines) {
   lines.add("mem_clients_normal", statistics.client_buffer_bytes);
   lines.add("mem_aof_buffer", cx.services.log == nullptr ? 0 : cx.services.log->pending_bytes());
   lines.add("mem_allocator", "malloc");
+  lines.add("mem_huge_pages_gathered", statistics.huge_page_count.load());
   lines.add("active_defrag_running", 0);
   lines.add("lazyfree_pending_objects", 0);
 }

@@ -55,6 +55,7 @@ struct Statistics {
   std::atomic<std::int64_t> instantaneous_ops_per_sec{0};
   std::atomic<std::int64_t> last_save_seconds{0};  ///< LASTSAVE
   std::atomic<std::uint64_t> client_buffer_bytes{0};
+  std::atomic<std::uint64_t> huge_page_count{0};  ///< gathered by now
   std::array<BufferCounters, 4> buffers;          ///< of 512 bytes, 4 KB, 64 KB, and larger
   /// Changes of keys, and those of elements among them: Access::edit_counts() of all dispatchers.
   std::atomic<std::uint64_t> edits{0};

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "io/huge_pages.h"
 #include "io/process.h"
 #include "keyspace/warmer.h"
 #include "server/memory_keeper.h"
@@ -14,6 +15,8 @@ namespace {
 constexpr std::chrono::milliseconds kCheckpointPeriod{20};
 constexpr std::chrono::milliseconds kFreeingPeriod{100};
 constexpr std::chrono::milliseconds kFreeingPause{1};  // between two bits
+constexpr std::chrono::seconds kHugePagePeriod{1};
+constexpr std::chrono::milliseconds kHugePagePause{2};  // page faults wait while one is gathered
 // A disk answers several reads in the time of one.
 constexpr int kLoaderThreads = 4;
 // After a failure: long enough not to burn a processor, short against the time a full disk lasts.
@@ -33,6 +36,12 @@ void Background::start() {
     io::introduce_thread("reaper", io::Work::kInBackground);
     free_memory();
   });
+  if (parts_.uses_huge_pages) {
+    threads_.emplace_back([this] {
+      io::introduce_thread("huge-pages", io::Work::kForClients);  // their page faults wait for it
+      gather_huge_pages();
+    });
+  }
   if (parts_.checkpointer != nullptr) {
     threads_.emplace_back([this] {
       io::introduce_thread("checkpointer", io::Work::kInBackground);
@@ -127,6 +136,17 @@ void Background::keep_memory() {
 void Background::free_memory() {
   for (;;) {
     const auto pause = parts_.keyspace.free_detached() ? kFreeingPause : kFreeingPeriod;
+    std::unique_lock lock(m_);
+    if (changed_.wait_for(lock, pause, [this] { return is_stopping_; })) return;
+  }
+}
+
+void Background::gather_huge_pages() {
+  io::HugePages huge_pages;
+  for (;;) {
+    const bool has_gathered = huge_pages.step();
+    parts_.statistics.huge_page_count.store(huge_pages.gathered_count(), std::memory_order_relaxed);
+    const std::chrono::milliseconds pause = has_gathered ? kHugePagePause : kHugePagePeriod;
     std::unique_lock lock(m_);
     if (changed_.wait_for(lock, pause, [this] { return is_stopping_; })) return;
   }

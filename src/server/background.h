@@ -1,7 +1,7 @@
 // server/background.h — the threads that move data between memory and the store: one takes
 // checkpoints when they are due or asked for, one keeps memory within its limit, some load what
-// commands wait for, one, after a start, brings back what was in memory before; and one frees what
-// nobody can see any more.
+// commands wait for, one, after a start, brings back what was in memory before, one frees what
+// nobody can see any more, and one gathers memory into huge pages.
 #pragma once
 
 #include <condition_variable>
@@ -30,6 +30,7 @@ class Background {
     keyspace::Loader* loader;
     command::Statistics& statistics;
     io::Clock& clock;
+    bool uses_huge_pages;
   };
   /// `report` gets a line for each checkpoint that failed. Borrows the parts for its life.
   Background(const Parts& parts, std::function<void(const std::string&)> report);
@@ -52,6 +53,7 @@ class Background {
   void keep_memory();
   void warm_up();
   void free_memory();
+  void gather_huge_pages();
 
   Parts parts_;
   std::function<void(const std::string&)> report_;

@@ -21,6 +21,7 @@
 
 #include "command/memory_settings.h"
 #include "command/string_commands.h"
+#include "io/huge_pages.h"
 #include "io/process.h"
 #include "io/random.h"
 #include "keyspace/access.h"
@@ -128,7 +129,8 @@ Status Server::start() {
                                                      .checkpointer = checkpointer_.get(),
                                                      .loader = loader_.get(),
                                                      .statistics = statistics_,
-                                                     .clock = clock_},
+                                                     .clock = clock_,
+                                                     .uses_huge_pages = uses_huge_pages()},
                                    [this](const std::string& line) { server_log_.warning(line); });
   background_->start();
   TRY(listen());
@@ -335,6 +337,14 @@ command::Lifecycle::CheckpointStart Server::start_checkpoint(bool may_queue) {
       break;
   }
   return CheckpointStart::kRefused;
+}
+
+bool Server::uses_huge_pages() {
+  if (!config_.is_on("huge-pages")) return false;
+  if (io::HugePages::are_available()) return true;
+  server_log_.notice(
+      "The system has no huge pages for this process: look-ups take a little longer");
+  return false;
 }
 
 Status Server::checkpoint() { return background_->ask_and_wait(); }

@@ -65,6 +65,7 @@ class Server final : public command::Lifecycle {
   void follow_settings();
   std::uint64_t default_memory_limit() const;
   std::uint64_t memory_limit() const;
+  bool uses_huge_pages();
   keyspace::CheckpointSettings checkpoint_settings() const;
   void write_pid_file();
   command::Services services_with(keyspace::Keyspace& keyspace);
