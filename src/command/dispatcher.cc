@@ -130,8 +130,13 @@ std::size_t Dispatcher::hold_group(Session& session, std::span<const resp::Reque
   bool has_elements = false;
   for (std::size_t i = 0; i < count; ++i) {
     const keyspace::Table& table = access_.table(*group_[i].shard, session.db);
-    table.prefetch_record(group_[i].key);
-    if (may_write(*rows_[i])) table.prefetch_counts();
+    if (may_write(*rows_[i])) {
+      table.prefetch_counts();
+      // What it writes is about as long as it is itself.
+      table.prefetch_record(group_[i].key, std::clamp<std::size_t>(requests[i].raw.size(), 1, 256));
+    } else {
+      table.prefetch_record(group_[i].key, 128);
+    }
     has_elements = has_elements || rows_[i]->is_of_elements();
   }
   if (has_elements && count > 1) prefetch_elements(session, requests.first(count));

@@ -738,13 +738,11 @@ Record* Access::change(Shard& shard, Table& table, const Key& key, Table::Slot* 
   const Change change(*this, shard, table);
   change.prepare(key, slot);
   const Table::Before before = Table::before(*slot);
+  // Before the edit: reading a word that has just been written in part waits for all stores.
+  if (!before.was_gone) touch(key, Table::record_in(*slot));
   Record* record = edit(Table::record_in(*slot));
   change.stamp(record);
-  if (before.was_gone) {
-    note_new(key, record);
-  } else {
-    touch(key, record);
-  }
+  if (before.was_gone) note_new(key, record);
   table.replace(key, slot, record, before);
   return record;
 }

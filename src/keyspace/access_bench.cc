@@ -64,7 +64,7 @@ void run_groups(benchmark::State& state, Run run) {
       fixture.access.table(shard, 0).prefetch_bucket(key);
     }
     for (const Key& key : keys) {
-      fixture.access.table(fixture.keyspace.shard_of(key.slot), 0).prefetch_record(key);
+      fixture.access.table(fixture.keyspace.shard_of(key.slot), 0).prefetch_record(key, 128);
     }
     for (const Key& key : keys) {
       fixture.access.begin_command({}, {}, Logged::kVerbatim, true);

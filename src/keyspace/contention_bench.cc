@@ -151,7 +151,8 @@ class Setter {
       access_.hold(shard_of(keys[0]));
       count = 1;
     }
-    for (const Key& key : keys.first(count)) access_.table(shard_of(key), 0).prefetch_record(key);
+    for (const Key& key : keys.first(count))
+      access_.table(shard_of(key), 0).prefetch_record(key, 128);
     for (const Key& key : keys.first(count)) {
       access_.begin_command({}, frame_, Logged::kVerbatim, false);
       access_.set_string(key, value_);

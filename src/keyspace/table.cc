@@ -75,15 +75,15 @@ void Table::prefetch_bucket(const Key& key) const {
   if (!segments_.empty()) __builtin_prefetch(&bucket(bucket_index(key.hash)));
 }
 
-void Table::prefetch_record(const Key& key) const {
+void Table::prefetch_record(const Key& key, std::size_t bytes) const {
   if (segments_.empty()) return;
   const Slot tag = tag_of(key);
   for (const Slot slot : bucket(bucket_index(key.hash)).slots) {
-    if ((slot & kTagMask) == tag) {
-      __builtin_prefetch(record_in(slot));
-      __builtin_prefetch(reinterpret_cast<const char*>(record_in(slot)) + 64);
-      return;
-    }
+    if ((slot & kTagMask) != tag) continue;
+    const char* record = reinterpret_cast<const char*>(record_in(slot));
+    for (std::size_t at = 0; at < bytes; at += sizeof(Bucket)) __builtin_prefetch(record + at);
+    __builtin_prefetch(record + bytes - 1);
+    return;
   }
 }
 
