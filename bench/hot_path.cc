@@ -5,8 +5,8 @@
 //     hot_path LOAD PIPELINES [KEYS]
 //
 // LOAD: set, get, incr, mixed; hget, zscore, zadd (new members), zmove (new scores); xadd,
-// xreadgroup (of one entry). KEYS, or elements of one value: 20000. counted_part() is what is
-// counted; what it is given is prepared before. It is timed as well.
+// xreadgroup (of one entry), xack (of the oldest). KEYS, or elements of one value: 20000.
+// counted_part() is what is counted; what it is given is prepared before. It is timed as well.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -71,8 +71,9 @@ void append_command(const std::vector<std::string>& words, std::string* out) {
   }
 }
 
-std::vector<std::string> command_of(const std::string& load, std::uint64_t keys,
-                                    io::Random& random) {
+/// `index`: how many commands were before.
+std::vector<std::string> command_of(const std::string& load, std::uint64_t index,
+                                    std::uint64_t keys, io::Random& random) {
   const std::string number = fmt::format("{:012}", random.below(keys));
   if (load == "hget") return {"HGET", "hash", "field:" + number};
   if (load == "zscore") return {"ZSCORE", "scores", "member:" + number};
@@ -80,6 +81,7 @@ std::vector<std::string> command_of(const std::string& load, std::uint64_t keys,
   if (load == "xreadgroup") {
     return {"XREADGROUP", "GROUP", "group", "one", "COUNT", "1", "STREAMS", "stream", ">"};
   }
+  if (load == "xack") return {"XACK", "stream", "group", fmt::format("{}-0", index % keys + 1)};
   const std::string score = fmt::format("{}", random.below(1'000'000'000));
   if (load == "zadd") return {"ZADD", "scores", score, "new:" + score};
   if (load == "zmove") return {"ZADD", "scores", score, "member:" + number};
@@ -96,12 +98,14 @@ std::vector<std::string> command_of(const std::string& load, std::uint64_t keys,
 }
 
 /// What is there before the part that is counted.
-std::vector<std::vector<std::string>> preparation(const std::string& load, std::uint64_t i) {
+std::vector<std::vector<std::string>> preparation(const std::string& load, std::uint64_t i,
+                                                  std::uint64_t keys, io::Random& random) {
   if (load == "hget") return {{"HSET", "hash", fmt::format("field:{:012}", i), "some value"}};
   if (load.starts_with("x")) {
     std::vector<std::vector<std::string>> commands = {
         {"XADD", "stream", fmt::format("{}-0", i + 1), "field", fmt::format("value:{:012}", i)}};
     if (i == 0) commands.push_back({"XGROUP", "CREATE", "stream", "group", "0"});
+    if (load == "xack") commands.push_back(command_of("xreadgroup", 0, keys, random));
     return commands;
   }
   if (load.starts_with("z")) {
@@ -121,7 +125,7 @@ int run(const std::string& load, std::size_t pipeline_count, std::uint64_t keys)
   std::string text;
   for (std::uint64_t i = 0; i < keys; ++i) {
     text.clear();
-    for (const auto& words : preparation(load, i)) append_command(words, &text);
+    for (const auto& words : preparation(load, i, keys, random)) append_command(words, &text);
     (void)server.run_raw(text);
     log.get()->write_pending();
   }
@@ -134,7 +138,7 @@ int run(const std::string& load, std::size_t pipeline_count, std::uint64_t keys)
     for (std::size_t i = 0; i < count; ++i) {
       pipelines[i].clear();
       for (std::size_t k = 0; k < kDepth; ++k) {
-        append_command(command_of(load, keys, random), &pipelines[i]);
+        append_command(command_of(load, (done + i) * kDepth + k, keys, random), &pipelines[i]);
       }
     }
     const double begin = cpu_seconds();
