@@ -115,11 +115,24 @@ CountedTree::KeyRange CountedTree::go_to_leaf(PageKey key, Bytes tail, Path* pat
   return range;
 }
 
+// Entries with the very key of a bound may belong to a neighbour, but not those between two that
+// are there.
+bool CountedTree::holds_neighbours(const Finger& finger, PageKey key, Bytes tail) {
+  if (key < finger.low || finger.high < key) return false;
+  const PageView page = finger.leaf->view();
+  if (page.count() == 0) return false;
+  if (key == finger.low) {
+    const PageKey first = page.key(0);
+    if (key < first || (key == first && tail < page.tail(0))) return false;
+  }
+  return key < finger.high || !page.is_last_below(key, tail);
+}
+
 void CountedTree::descend(PageKey key, Bytes tail, Fingers* fingers, Path* path) const {
   const std::uint64_t stamp = fingers != nullptr ? frames_.stamp(*fingers) : 0;
   Finger* finger = fingers != nullptr ? &fingers->of(stamp, key) : nullptr;
   std::size_t guess = 0;
-  if (finger != nullptr && finger->stamp == stamp && finger->key == key) {
+  if (finger != nullptr && finger->stamp == stamp && leads_to(*finger, key, tail)) {
     std::copy_n(finger->steps.begin(), finger->depth, path->steps);
     path->depth = finger->depth;
     path->leaf = finger->leaf;
@@ -129,9 +142,13 @@ void CountedTree::descend(PageKey key, Bytes tail, Fingers* fingers, Path* path)
     const PageView page = path->leaf->view();
     guess = range.guess(page, key);
     page.prefetch_columns(guess);
-    if (!range.has_all_of(key) || path->depth > kFingerStepsMax) finger = nullptr;
+    if (path->depth > kFingerStepsMax) finger = nullptr;
     if (finger != nullptr) {
-      *finger = {.stamp = stamp, .key = key, .leaf = path->leaf, .depth = path->depth, .steps = {}};
+      finger->stamp = stamp;
+      finger->low = range.low;
+      finger->high = range.high;
+      finger->leaf = path->leaf;
+      finger->depth = path->depth;
       std::copy_n(path->steps, path->depth, finger->steps.begin());
     }
   }
@@ -234,7 +251,7 @@ std::uint64_t CountedTree::position_of(const Cursor& cursor) const {
 void CountedTree::Prefetch::begin(const CountedTree& tree, PageKey key, Fingers* fingers) {
   fingers_ = fingers;
   if (fingers != nullptr) finger_.stamp = tree.frames_.stamp(*fingers);
-  finger_.key = key;
+  key_ = key;
   finger_.depth = 0;
   range_ = {};
   asked_ = Asked::kNothing;
@@ -252,12 +269,12 @@ void CountedTree::Prefetch::begin(const CountedTree& tree, PageKey key, Fingers*
 // The frame is there.
 void CountedTree::Prefetch::enter() {
   page_ = frame_->view();
-  guess_ = range_.guess(page_, finger_.key);
+  guess_ = range_.guess(page_, key_);
 }
 
 void CountedTree::Prefetch::go_down() {
   InnerFrame* inner = frame_->as_inner();
-  const std::size_t index = link_for(page_, finger_.key, {}, guess_);
+  const std::size_t index = link_for(page_, key_, {}, guess_);
   range_.narrow(page_, index);
   if (finger_.depth < kFingerStepsMax) finger_.steps[finger_.depth] = {inner, index};
   ++finger_.depth;
@@ -280,14 +297,15 @@ bool CountedTree::Prefetch::step() {
         return frame_ != nullptr;
       }
       // By the key alone: the bytes of entries with the same key are not here yet.
-      index_ = page_.key_bound(finger_.key, 0, guess_);
+      index_ = page_.key_bound(key_, 0, guess_);
       offset_ = page_.offset(index_);
       __builtin_prefetch(page_.heap() + offset_);
-      if (fingers_ != nullptr && range_.has_all_of(finger_.key) &&
-          finger_.depth <= kFingerStepsMax) {
+      if (fingers_ != nullptr && finger_.depth <= kFingerStepsMax) {
+        finger_.low = range_.low;
+        finger_.high = range_.high;
         finger_.leaf = frame_;
         finger_.guess = index_;
-        fingers_->of(finger_.stamp, finger_.key) = finger_;
+        fingers_->of(finger_.stamp, key_) = finger_;
       }
       asked_ = Asked::kEntry;
       return true;
@@ -300,7 +318,7 @@ bool CountedTree::Prefetch::step() {
 
 std::optional<Bytes> CountedTree::Prefetch::entry() const {
   if (asked_ != Asked::kEntry) return std::nullopt;
-  if (index_ == page_.count() || page_.key(index_) != finger_.key) return std::nullopt;
+  if (index_ == page_.count() || page_.key(index_) != key_) return std::nullopt;
   return page_.entry_at(index_, offset_);
 }
 

@@ -217,8 +217,6 @@ class CountedTree {
     std::size_t guess(const PageView& page, PageKey key) const;
     /// To what lies below link `index`.
     void narrow(const PageView& page, std::size_t index);
-    /// Do all entries with the key lie there, whatever their tails?
-    bool has_all_of(PageKey key) const { return low < key && key < high; }
   };
   /// What divides two neighbours: the key and as much of the tail as is needed.
   struct Separator {
@@ -258,6 +256,12 @@ class CountedTree {
   void descend(PageKey key, Bytes tail, Fingers* fingers, Path* path) const;
   /// To behind the last entry, if this one belongs there. False, and the path is of no use, if not.
   bool descend_to_end(PageKey key, Bytes tail, Path* path) const;
+  /// Does it lead to the leaf where the key and tail belong? Requires: its stamp is that of the
+  /// frames.
+  static bool leads_to(const Finger& finger, PageKey key, Bytes tail) {
+    return (finger.low < key && key < finger.high) || holds_neighbours(finger, key, tail);
+  }
+  static bool holds_neighbours(const Finger& finger, PageKey key, Bytes tail);
   /// From the root to the leaf where the key and tail belong.
   KeyRange go_to_leaf(PageKey key, Bytes tail, Path* path) const;
   /// Is the path, down to step `depth`, along the right (left) edge of the tree?
@@ -352,6 +356,7 @@ class CountedTree::Prefetch {
   Asked asked_ = Asked::kNothing;
   PageFrame* frame_ = nullptr;
   PageView page_;  ///< of the frame, once it is there
+  PageKey key_;
   std::size_t guess_ = 0;
   std::size_t index_ = 0;  ///< of the entry
   std::size_t offset_ = 0;

@@ -577,30 +577,28 @@ TEST(CountedTree, SeeksByHashPrefix) {
   }
 }
 
-// Few keys, each looked up after every change, so that nearly all look-ups begin where an earlier
-// one came to: pages split, merge, go by ranges, leave memory and come back meanwhile.
-TEST(CountedTree, WhatIsRememberedOfAPathIsTrue) {
-  constexpr std::size_t kKeys = 100;
+/// Few elements, each looked up after every change, so that nearly all look-ups begin where an
+/// earlier one came to: pages split, merge, go by ranges, leave memory and come back meanwhile.
+void look_up_after_every_change(PageShape shape, Elements all) {
   Keeper keeper;
-  CountedTree tree(PageShape{.key_bytes = 8}, 128);
+  CountedTree tree(shape, 128);
   Numbers numbers(5);
-  std::set<std::uint64_t> there = {0};  // one stays, for an empty tree is dead
-  std::vector<std::uint64_t> keys;
-  for (std::size_t i = 0; i < kKeys; ++i) keys.push_back(numbers.next());
-  tree.insert({0, 0}, Entry::whole("m"), keeper.edit());
+  std::sort(all.begin(), all.end());
+  std::set<Element> there = {all[0]};  // one stays, for an empty tree is dead
+  tree.insert(all[0].key, Entry::whole(all[0].tail), keeper.edit());
   const auto load = [&](auto missing_for) {
     while (const auto missing = missing_for()) keeper.install(tree, *missing);
   };
   std::size_t cursor = 0;
   for (int step = 0; step < 3'000; ++step) {
-    const PageKey key{keys[numbers.below(kKeys)], 0};
-    load([&] { return tree.missing_to_erase(key, "m"); });
-    if (there.contains(key.high)) {
-      ASSERT_TRUE(tree.erase(key, "m", keeper.edit()));
-      there.erase(key.high);
+    const Element& one = all[1 + numbers.below(all.size() - 1)];
+    load([&] { return tree.missing_to_erase(one.key, one.tail); });
+    if (there.contains(one)) {
+      ASSERT_TRUE(tree.erase(one.key, one.tail, keeper.edit()));
+      there.erase(one);
     } else {
-      ASSERT_TRUE(tree.insert(key, Entry::whole("m"), keeper.edit()));
-      there.insert(key.high);
+      ASSERT_TRUE(tree.insert(one.key, Entry::whole(one.tail), keeper.edit()));
+      there.insert(one);
     }
     if (step % 50 == 0 && there.size() > 20) {
       load_all(keeper, tree, 0, tree.count());
@@ -608,17 +606,35 @@ TEST(CountedTree, WhatIsRememberedOfAPathIsTrue) {
       there.erase(std::next(there.begin(), 5), std::next(there.begin(), 15));
     }
     if (step % 20 == 0) {
-      Elements elements;
-      for (const std::uint64_t one : there) elements.push_back({{one, 0}, "m", ""});
-      keeper.checkpoint(tree, elements);
+      keeper.checkpoint(tree, Elements(there.begin(), there.end()));
       tree.evict_some(1'000, keeper.ingested_epoch(), &cursor);
     }
-    for (const std::uint64_t sought : keys) {
-      load([&] { return tree.missing_for({sought, 0}, "m"); });
-      ASSERT_EQ(!tree.find({sought, 0}, "m", keeper.fingers()).is_at_end(), there.contains(sought));
+    for (const Element& sought : all) {
+      load([&] { return tree.missing_for(sought.key, sought.tail); });
+      const auto found = tree.find(sought.key, sought.tail, keeper.fingers());
+      ASSERT_EQ(!found.is_at_end(), there.contains(sought));
+      const auto rank =
+          static_cast<std::uint64_t>(std::distance(there.begin(), there.lower_bound(sought)));
+      ASSERT_EQ(tree.rank(sought.key, sought.tail, keeper.fingers()), rank);
     }
     tree.verify_invariants();
   }
+}
+
+TEST(CountedTree, WhatIsRememberedOfAPathIsTrue) {
+  Numbers numbers(5);
+  Elements all = {{{0, 0}, "m", ""}};
+  for (std::size_t i = 0; i < 100; ++i) all.push_back({{numbers.next(), 0}, "m", ""});
+  look_up_after_every_change({.key_bytes = 8}, all);
+}
+
+// Keys with the same first half share what is remembered; many entries have the same key.
+TEST(CountedTree, WhatIsRememberedOfAPathIsTrueWhereKeysRepeat) {
+  Elements all;
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    all.push_back({{i % 2, i % 20 < 10 ? 0 : i}, std::string("tail") + std::to_string(i), ""});
+  }
+  look_up_after_every_change({.key_bytes = 16}, all);
 }
 
 TEST(TreeRoot, IsWhatTheFormatSays) {

@@ -2,9 +2,10 @@
 //
 // Problem: a command looks up more than once what it changes, and in a pipeline each look-up was
 // rehearsed (value/element_prefetch.h); going down from the root each time was a third of what it
-// cost. Idea: the path to a leaf is remembered by key, as long as the tree has the same pages.
-// "Finger search" in the literature: Brown and Tarjan 1980, though theirs start from a finger that
-// is merely near.
+// cost. Idea: the path to a leaf is remembered, as long as the tree has the same pages, and the
+// keys between which all belong to that leaf: so who appends, or takes the first of a queue, finds
+// the way as well. "Finger search" in the literature: Brown and Tarjan 1980, though theirs start
+// from a finger that is merely near.
 #pragma once
 
 #include <array>
@@ -27,10 +28,11 @@ struct PageStep {
 /// Deeper trees have no fingers.
 constexpr std::size_t kFingerStepsMax = 4;
 
-/// The path to the leaf where a key belongs, if all entries with that key belong there.
+/// The path to a leaf, where all entries above `low` and below `high` belong.
 struct Finger {
   std::uint64_t stamp = 0;  ///< of the tree's frames then; 0: nothing is remembered
-  PageKey key;
+  PageKey low;
+  PageKey high;
   PageFrame* leaf = nullptr;
   std::size_t guess = 0;  ///< about where in the leaf
   std::size_t depth = 0;
@@ -41,10 +43,11 @@ struct Finger {
 /// Requires: trees know it by its address, so no other is made in its place while they live.
 class Fingers {
  public:
-  /// The one for this key in the frames of this stamp, or of others that share its place: stamp and
-  /// key say which.
+  /// The one for keys with this first half in the frames of this stamp, or of others that share its
+  /// place: stamp and bounds say which. Where keys have two halves, the first says what is asked
+  /// for together.
   Finger& of(std::uint64_t stamp, PageKey key) {
-    const std::uint64_t mixed = (key.high ^ key.low ^ stamp) * 0x9E3779B97F4A7C15U;
+    const std::uint64_t mixed = (key.high ^ stamp) * 0x9E3779B97F4A7C15U;
     return fingers_[mixed >> (64 - kBits)];
   }
   std::uint64_t new_stamp() { return ++last_stamp_; }

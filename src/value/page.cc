@@ -242,9 +242,16 @@ std::size_t PageView::key_bound(PageKey key, std::size_t first, std::size_t gues
       size = is_upper ? size - half - 1 : half;
     }
   } else if (key_bytes_ == 16) {
-    if (first <= guess && guess < count_ && this->key(guess) >= key &&
-        (guess == first || this->key(guess - 1) < key)) {
-      return guess;
+    // Where a look-up came to is where the next one does, or one further.
+    if (first <= guess && guess < count_) {
+      if (this->key(guess) < key) {
+        low = guess + 1;
+        size = count_ - low;
+        if (size == 0 || this->key(low) >= key) return low;
+      } else {
+        size = guess - first;
+        if (size == 0 || this->key(guess - 1) < key) return guess;
+      }
     }
     while (size > 0) {
       const std::size_t half = size / 2;
@@ -258,6 +265,9 @@ std::size_t PageView::key_bound(PageKey key, std::size_t first, std::size_t gues
 
 PageView::Found PageView::lower_bound(PageKey key, Bytes tail, std::size_t first,
                                       std::size_t guess) const {
+  // What grows grows at its end, and where the last entry begins needs no sum.
+  static_assert(kNoGuess + 1 == 0);
+  if (guess + 1 >= count_ && first < count_ && is_last_below(key, tail)) return {count_, false};
   std::size_t low = key_bound(key, first, guess);
   if (low == count_ || this->key(low) != key) return {low, false};
   // Mostly one entry has the key; and queues are taken from where the first of many is.

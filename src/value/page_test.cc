@@ -231,6 +231,10 @@ TEST(Page, FindsByKeyAndTail) {
         const auto found = page.view().lower_bound(sought.first, sought.second);
         ASSERT_EQ(found.index, static_cast<std::size_t>(expected - model.begin()));
         ASSERT_EQ(found.is_equal, expected != model.end() && *expected == sought);
+        const std::size_t guess = numbers.below(model.size() + 2);
+        const auto guessed = page.view().lower_bound(sought.first, sought.second, 0, guess);
+        ASSERT_EQ(guessed.index, found.index);
+        ASSERT_EQ(guessed.is_equal, found.is_equal);
       }
       if (model.size() < 2) continue;
       const std::size_t at = numbers.below(model.size() - 1);
