@@ -552,6 +552,11 @@ char* CountedTree::try_resize(Path& path, std::size_t length, const PageEdit& ed
   PageFrame* leaf = path.leaf;
   const PageView page = leaf->view();
   const std::size_t old_length = page.length(path.index);
+  if (length == old_length) {
+    const std::size_t place = kPageHeaderBytes + page.offset(path.index);
+    frames_.touch(leaf, edit);
+    return frames_.reserve(leaf, 0) + place;
+  }
   const std::ptrdiff_t growth = page_resize_growth(page, old_length, length);
   const std::size_t size = page.size() + static_cast<std::size_t>(growth);
   if (growth > 0 && size > page_bytes_ && page.count() > 1) {
@@ -586,9 +591,8 @@ void CountedTree::add_counts(const Path& path, std::size_t depth, std::int64_t b
                              const PageEdit& edit) {
   for (std::size_t i = 0; i < depth; ++i) {
     const Step& step = path.steps[i];
-    PageLink link = step.frame->view().link(step.index);
-    link.count += static_cast<std::uint64_t>(by);
-    set_link(step.frame, step.index, link, edit);
+    frames_.touch(step.frame, edit);
+    page_add_to_count(frames_.reserve(step.frame, 0), step.index, by);
   }
 }
 

@@ -555,4 +555,12 @@ void page_set_link(char* page, std::size_t index, PageLink link) {
   put_link(page + (view.links() - page) + index * kPageLinkBytes, link);
 }
 
+void page_add_to_count(char* page, std::size_t index, std::int64_t by) {
+  const PageView view(page);
+  ASSERT(view.is_inner() && index < view.count());
+  const std::uint64_t count = view.link_count(index) + static_cast<std::uint64_t>(by);
+  ASSERT(count <= kPageNumberMax);
+  std::memcpy(page + (view.links() - page) + index * kPageLinkBytes + 6, &count, 6);
+}
+
 }  // namespace diskdb::value

@@ -278,5 +278,7 @@ void page_append(char* page, PageView from, std::size_t first, std::size_t last)
 std::size_t page_append_growth(PageView page, PageView from, std::size_t first, std::size_t last);
 void page_set_key(char* page, std::size_t index, PageKey key);
 void page_set_link(char* page, std::size_t index, PageLink link);
+/// Adds to the count of a link.
+void page_add_to_count(char* page, std::size_t index, std::int64_t by);
 
 }  // namespace diskdb::value

@@ -179,6 +179,9 @@ void run_model(PageShape shape, std::uint64_t seed) {
       if (shape.is_inner) {
         page.set_link(at, element.link);
         model.elements[at].link = element.link;
+        const std::int64_t by = element.link.count > 0 ? -1 : 1;
+        page.add_to_count(at, by);
+        model.elements[at].link.count += static_cast<std::uint64_t>(by);
       }
     } else {  // two halves put together are the whole
       const std::size_t middle = numbers.below(count + 1);

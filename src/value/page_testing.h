@@ -71,6 +71,9 @@ class TestPage {
   }
   void set_key(std::size_t index, PageKey key) { page_set_key(bytes_.data(), index, key); }
   void set_link(std::size_t index, PageLink link) { page_set_link(bytes_.data(), index, link); }
+  void add_to_count(std::size_t index, std::int64_t by) {
+    page_add_to_count(bytes_.data(), index, by);
+  }
 
  private:
   void check_size() const { ASSERT(view().size() == bytes_.size()); }
