@@ -1,6 +1,8 @@
 #include "command/stream_edit.h"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "base/number.h"
 #include "command/config.h"
@@ -116,7 +118,10 @@ bool erase_entry(Stream& stream, StreamId id) {
 
 // ---- Replies
 
-void reply_id(resp::Reply& reply, StreamId id) { reply.bulk(Bytes(format_stream_id(id))); }
+void reply_id(resp::Reply& reply, StreamId id) {
+  char text[types::kStreamIdTextBytesMax];
+  reply.bulk(Bytes(text, format_stream_id(text, id)));
+}
 
 void reply_fields(resp::Reply& reply, std::span<const Bytes> fields) {
   reply.array(fields.size());
@@ -220,22 +225,29 @@ void GroupEdit::log_position() {
 
 void GroupEdit::log_claim(std::span<const Taken> alike, bool says_position) {
   constexpr std::size_t kOtherWordsMax = 15;
-  std::vector<std::string> ids;
-  ids.reserve(alike.size());
-  for (const Taken& taken : alike) ids.push_back(format_stream_id(taken.id));
-  const std::string time = std::to_string(alike.front().delivered.count);
-  const std::string count = std::to_string(alike.front().delivery_count);
+  // What words refer to lies in one run.
+  const std::size_t text_bytes_max =
+      (alike.size() + 1) * types::kStreamIdTextBytesMax + 3 * kIntegerTextBytesMax;
+  const auto texts = std::make_unique_for_overwrite<char[]>(text_bytes_max);
+  char* end = texts.get();
+  const auto taken_up = [&](std::size_t size) {
+    return Bytes(std::exchange(end, end + size), size);
+  };
+  const auto id_text = [&](StreamId id) { return taken_up(format_stream_id(end, id)); };
+  const auto number_text = [&](std::int64_t number) {
+    return taken_up(format_integer(end, number));
+  };
+
   std::vector<Bytes> words;
   words.reserve(alike.size() + kOtherWordsMax);
   words.insert(words.end(), {"XCLAIM", key_, group_name_, consumer_name_, "0"});
-  words.insert(words.end(), ids.begin(), ids.end());
+  for (const Taken& taken : alike) words.push_back(id_text(taken.id));
+  const Bytes time = number_text(alike.front().delivered.count);
+  const Bytes count = number_text(static_cast<std::int64_t>(alike.front().delivery_count));
   words.insert(words.end(), {"TIME", time, "RETRYCOUNT", count, "FORCE", "JUSTID"});
-  std::string last_id;
-  std::string read_count;
   if (says_position) {
-    last_id = format_stream_id(group_.last_id);
-    read_count = std::to_string(group_.read_count);
-    words.insert(words.end(), {"LASTID", last_id, "ENTRIESREAD", read_count});
+    const Bytes last_id = id_text(group_.last_id);
+    words.insert(words.end(), {"LASTID", last_id, "ENTRIESREAD", number_text(group_.read_count)});
   }
   edit_.commit_as(words);
 }

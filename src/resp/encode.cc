@@ -1,29 +1,43 @@
 #include "resp/encode.h"
 
+#include <cstring>
+
 #include "base/number.h"
 
 namespace diskdb::resp {
 namespace {
 
-void append_count(Output& output, char type, std::size_t count) {
-  char* const begin = output.reserve(32);
-  char* to = begin;
+constexpr std::size_t kCountBytesMax = 1 + kIntegerTextBytesMax + 2;
+
+char* put_end(char* to) {
+  to[0] = '\r';
+  to[1] = '\n';
+  return to + 2;
+}
+
+char* put_count(char* to, char type, std::size_t count) {
   *to++ = type;
-  to += format_integer(to, static_cast<std::int64_t>(count));
-  *to++ = '\r';
-  *to++ = '\n';
-  output.advance(static_cast<std::size_t>(to - begin));
+  if (count < 10) {
+    *to++ = static_cast<char>('0' + count);
+  } else {
+    to += format_unsigned(to, count);
+  }
+  return put_end(to);
 }
 
 }  // namespace
 
 void append_command(Output& output, std::span<const Bytes> words) {
-  append_count(output, '*', words.size());
+  std::size_t size_max = kCountBytesMax;
+  for (const Bytes word : words) size_max += kCountBytesMax + word.size() + 2;
+  char* const begin = output.reserve(size_max);
+  char* to = put_count(begin, '*', words.size());
   for (const Bytes word : words) {
-    append_count(output, '$', word.size());
-    output.append(word);
-    output.append("\r\n");
+    to = put_count(to, '$', word.size());
+    if (!word.empty()) std::memcpy(to, word.data(), word.size());
+    to = put_end(to + word.size());
   }
+  output.advance(static_cast<std::size_t>(to - begin));
 }
 
 }  // namespace diskdb::resp

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "base/number.h"
-
 namespace diskdb::types {
 
 using value::kFirstStreamId;
@@ -35,11 +33,14 @@ std::optional<std::uint64_t> parse_unsigned(Bytes text) {
 // ---- Ids
 
 std::string format_stream_id(StreamId id) {
-  char text[2 * kIntegerTextBytesMax + 1];
-  std::size_t size = format_unsigned(text, id.ms);
-  text[size++] = '-';
-  size += format_unsigned(text + size, id.seq);
-  return {text, size};
+  char text[kStreamIdTextBytesMax];
+  return {text, format_stream_id(text, id)};
+}
+
+std::size_t format_stream_id(char* to, StreamId id) {
+  std::size_t size = format_unsigned(to, id.ms);
+  to[size++] = '-';
+  return size + format_unsigned(to + size, id.seq);
 }
 
 std::optional<WrittenId> parse_written_id(Bytes text, std::uint64_t missing_sequence) {

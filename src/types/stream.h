@@ -13,6 +13,7 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "base/number.h"
 #include "base/units.h"
 #include "value/stream.h"
 
@@ -20,8 +21,13 @@ namespace diskdb::types {
 
 using value::StreamId;
 
+/// The longest text of an id.
+constexpr std::size_t kStreamIdTextBytesMax = 2 * kIntegerTextBytesMax + 1;
+
 /// "1526919030474-55".
 std::string format_stream_id(StreamId id);
+/// Writes the same and returns how many bytes that took. Requires: room for kStreamIdTextBytesMax.
+std::size_t format_stream_id(char* to, StreamId id);
 
 /// An id as a client writes it.
 struct WrittenId {
