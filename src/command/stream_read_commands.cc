@@ -301,6 +301,7 @@ void reply_new(CommandContext& cx, const Source& source, const ReadRequest& requ
                         one.pending.delivery_count);
   }
   std::vector<StreamId> ids;
+  ids.reserve(count);
   value::StreamEntries e = stream.entry_at(source.first);
   for (std::uint64_t i = 0; i < count; ++i, e.next()) {
     ids.push_back(e.id());

@@ -163,16 +163,23 @@ std::span<const Bytes> StreamEntries::fields() {
 }
 
 const std::vector<Bytes>& StreamEntries::names(std::uint8_t number) {
-  if (names_.size() <= number) names_.resize(number + 1U);
-  if (names_[number] != nullptr) return names_[number]->words;
-  names_[number] = std::make_unique<Names>();
-  Names& names = *names_[number];
+  Names& names = names_at(number);
+  if (!names.words.empty()) return names.words;
   // Pages of the other tree alone are loaded: the cursor stays.
-  if (const auto packed = stream_->find_names(number)) names.packed = *packed;
-  names.digits.reserve(names.packed.size() * 20);  // of an integer a byte may have become 20
-  Bytes left(names.packed);
-  while (!left.empty()) names.words.push_back(take_word(&left, &names.digits));
+  const Bytes packed = stream_->find_names(number).value_or(Bytes());
+  names.bytes.reserve(packed.size() * 21);  // of an integer a byte may become 20 behind them all
+  names.bytes = packed;
+  Bytes left = Bytes(names.bytes);
+  while (!left.empty()) names.words.push_back(take_word(&left, &names.bytes));
   return names.words;
+}
+
+StreamEntries::Names& StreamEntries::names_at(std::uint8_t number) {
+  if (number == kFirstNames) return first_names_;
+  if (other_names_.size() <= number) other_names_.resize(number + 1U);
+  std::unique_ptr<Names>& names = other_names_[number];
+  if (names == nullptr) names = std::make_unique<Names>();
+  return *names;
 }
 
 // ---- Places in the state

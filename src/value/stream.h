@@ -126,17 +126,18 @@ class StreamEntries {
  private:
   friend class Stream;
   struct Names {
-    std::string packed;
-    std::string digits;
+    std::string bytes;  ///< what words refer to
     std::vector<Bytes> words;
   };
   StreamEntries(const Stream& stream, ElementCursor cursor) : stream_(&stream), cursor_(cursor) {}
   const std::vector<Bytes>& names(std::uint8_t number);
+  Names& names_at(std::uint8_t number);
 
   const Stream* stream_;
   ElementCursor cursor_;
   StreamFields fields_;
-  std::vector<std::unique_ptr<Names>> names_;  ///< those met so far, by number
+  Names first_names_;                                ///< kFirstNames, once met
+  std::vector<std::unique_ptr<Names>> other_names_;  ///< those met so far, by number
 };
 
 class Stream : public ObjectHandle {

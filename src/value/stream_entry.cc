@@ -64,6 +64,12 @@ void append_integer(std::int64_t integer, std::string* out) {
   out->append(reinterpret_cast<const char*>(&integer), size);
 }
 
+bool begins_with_integer(Bytes packed) {
+  if (packed.empty()) return false;
+  const unsigned head = byte_of(packed.front());
+  return head < kSmallIntegerEnd || (head >= kShortStringEnd && head < kIntegerEnd);
+}
+
 Bytes integer_text(Bytes encoded, std::string* digits) {
   const auto unused = static_cast<unsigned>(64 - encoded.size() * 8);
   const auto integer = static_cast<std::int64_t>(little_endian(encoded) << unused) >> unused;
@@ -83,16 +89,17 @@ void append_ordered(std::uint64_t number, std::string* out) {
     return;
   }
   const auto size = static_cast<unsigned>((std::bit_width(number) + 7) / 8);
+  const std::uint64_t highest_first = __builtin_bswap64(number << (64 - 8 * size));
   char bytes[1 + sizeof(number)];
   bytes[0] = static_cast<char>(kOrderedByteMax + size);
-  for (unsigned i = 0; i < size; ++i) bytes[size - i] = static_cast<char>(number >> (8 * i));
+  std::memcpy(bytes + 1, &highest_first, sizeof highest_first);
   out->append(bytes, 1 + size);
 }
 
 std::uint64_t take_ordered(Bytes* bytes) {
-  const Bytes first = take(1, bytes);
-  if (first.empty()) return 0;
-  const std::uint64_t head = byte_of(first[0]);
+  if (bytes->empty()) return 0;
+  const std::uint64_t head = byte_of(bytes->front());
+  bytes->remove_prefix(1);
   if (head <= kOrderedByteMax) return head;
   std::uint64_t number = 0;
   for (const char c : take(head - kOrderedByteMax, bytes)) number = number << 8U | byte_of(c);
@@ -200,11 +207,16 @@ void StreamFields::decode(Bytes packed, const std::vector<Bytes>* names, bool en
   // Bytes from a corrupt store may have passed all checks: a word has a byte at least.
   count = std::min<std::uint64_t>(count, packed.size() + 1);
   words_.reserve(count * 2);
-  digits_.reserve(count * 2 * kIntegerTextBytesMax);
+  const auto take_next = [&] {
+    if (digits_.empty() && begins_with_integer(packed)) {
+      digits_.reserve(count * 2 * kIntegerTextBytesMax);
+    }
+    return take_word(&packed, &digits_);
+  };
   for (std::uint64_t i = 0; i < count; ++i) {
-    words_.push_back(names != nullptr ? (*names)[i] : take_word(&packed, &digits_));
+    words_.push_back(names != nullptr ? (*names)[i] : take_next());
     const bool is_rest = ends_in_text && i + 1 == count;
-    words_.push_back(is_rest ? packed : take_word(&packed, &digits_));
+    words_.push_back(is_rest ? packed : take_next());
   }
 }
 
