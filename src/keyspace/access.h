@@ -420,7 +420,7 @@ class Access {
   void forget_absent();
   std::unordered_set<KnownAbsent, HashKnownAbsent> known_absent_;
   Pages pages_;
-  value::Fingers fingers_;
+  value::Fingers fingers_{io::entropy()};
   value::ObjectUse reading_;
   std::string stored_key_;    ///< scratch of load()
   std::string stored_value_;  ///< likewise

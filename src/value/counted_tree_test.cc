@@ -111,7 +111,7 @@ class Keeper final : public PageWatcher {
   /// The store holds the state at the cut, and nothing else.
   void check_store();
 
-  Fingers fingers_;
+  Fingers fingers_{0};
   std::uint32_t epoch_ = 1;
   std::uint32_t ingested_epoch_ = 0;
   bool is_walking_ = false;

@@ -40,9 +40,12 @@ struct Finger {
 };
 
 /// Threads: one's own; the trees are whoever's holds their shard.
-/// Requires: trees know it by its address, so no other is made in its place while they live.
 class Fingers {
  public:
+  /// Trees know it by its address and outlive it. So that none of them takes another in its place
+  /// for it, `first_stamp` must be far from those of others: random.
+  explicit Fingers(std::uint64_t first_stamp) : last_stamp_(first_stamp) {}
+
   /// The one for keys with this first half in the frames of this stamp, or of others that share its
   /// place: stamp and bounds say which. Where keys have two halves, the first says what is asked
   /// for together.
@@ -56,7 +59,7 @@ class Fingers {
   static constexpr unsigned kBits = 6;  // a pipeline of look-ups in sorted sets, and some room
 
   std::array<Finger, 1U << kBits> fingers_;
-  std::uint64_t last_stamp_ = 0;
+  std::uint64_t last_stamp_;
 };
 
 }  // namespace diskdb::value
