@@ -277,7 +277,9 @@ class Generator:
     def xread(self):
         keys = [self.stream_key() for _ in range(self.random.randint(1, 2))]
         words = [b"XREAD"] + self.options((b"COUNT", self.small_count), (b"BLOCK", b"1"), most=1)
-        return words + [self.word(b"STREAMS")] + keys + [self.pick([b"0", b"$", self.entry_id()]) for _ in keys]
+        ids = [self.pick([b"0", b"$", self.entry_id()]) for _ in keys]
+        # An id + is 7.4's (newer.txt).
+        return words + [self.word(b"STREAMS")] + keys + [b"$" if one == b"+" else one for one in ids]
 
     def xreadgroup(self):
         words = [b"XREADGROUP", self.word(b"GROUP"), self.group(), self.consumer()]
