@@ -29,7 +29,7 @@ OTHER_ENCODINGS = {"unit/type/list", "unit/type/list-2", "unit/type/list-3"}
 SKIPS_KNOWN_FAILURES = {"unit/type/list", "unit/type/zset", "unit/type/stream", "unit/type/stream-cgroups"}
 OK_MIN = 300
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-RESULT = re.compile(r"^\[(ok|err|skip|ignore|exception)\]: ?(.*)")
+RESULT = re.compile(r"^\[(ok|err|skip|ignore|exception|TIMEOUT)\]: ?(.*)")
 
 
 def load_known_failures():
@@ -57,18 +57,24 @@ def run_unit(unit, server, folder, timeout, skipped=()):
         output = done.stdout
     except subprocess.TimeoutExpired as expired:
         output = (expired.stdout or b"") + b"\n[exception]: the unit did not end in time\n"
-    results = []
+    results, is_whole = [], False
     for line in COLOUR.sub("", output.decode(errors="replace")).splitlines():
         if line.startswith("\\o/") or line.startswith("!!! WARNING The following tests failed"):
+            is_whole = True
             break  # the summary repeats the failures
         match = RESULT.match(line)
         if match:
             kind, name = match.groups()
+            if kind == "TIMEOUT":  # a test made no progress, which ends the unit; what follows names it
+                kind = "exception"
             name = re.sub(r" \(\d+ ms\)$", "", name)
             name = re.sub(r" in tests/unit/\S+\.tcl$", "", name)
             results.append([kind, name, ""])
         elif results and results[-1][0] in ("err", "exception"):
             results[-1][2] += line + "\n"
+    if not is_whole:  # a test without progress ends the unit, and is no result itself
+        last = next((name for kind, name, _ in reversed(results) if kind == "ok"), "nothing")
+        results.append(["exception", f"the unit ended behind: {last}", output.decode(errors="replace")[-1500:]])
     return results
 
 
