@@ -493,6 +493,8 @@ TEST(Checkpointer, IsDueWhenItPays) {
   EXPECT_TRUE(rig.checkpointer->is_due({.all = 1000 + 16'000'000})) << "a replay takes too long";
   constexpr std::uint64_t kElements = 9'500'000;
   EXPECT_FALSE(rig.checkpointer->is_due({.all = 1000 + kElements, .of_elements = kElements}));
+  constexpr std::uint64_t kTooMany = 10'000'000;
+  EXPECT_TRUE(rig.checkpointer->is_due({.all = 1000 + kTooMany, .of_elements = kTooMany}));
   EXPECT_TRUE(rig.checkpointer->is_due({.all = 1000 + 2 * kElements, .of_elements = kElements}));
   rig.clock.advance(Millis{61'000});
   EXPECT_TRUE(rig.checkpointer->is_due({.all = 1000})) << "it is time";
