@@ -12,8 +12,8 @@ namespace diskdb {
 /// The least class that holds `bytes`.
 constexpr std::size_t size_class(std::size_t bytes) {
   if (bytes <= 128) return (bytes + 15) & ~std::size_t{15};
-  const std::size_t spacing = std::bit_floor(bytes - 1) / 4;
-  return (bytes + spacing - 1) / spacing * spacing;
+  const std::size_t spacing = std::bit_floor(bytes - 1) / 4;  // a power of two
+  return (bytes + spacing - 1) & ~(spacing - 1);
 }
 static_assert(size_class(1) == 16 && size_class(128) == 128 && size_class(129) == 160);
 static_assert(size_class(10'264) == 12'288 && size_class((64 << 20) + 1) == 80 << 20);

@@ -162,10 +162,8 @@ class Magazines {
 
   void* allocate(std::size_t size) {
     Magazine& magazine = magazines_[index_of(size)];
-    if (magazine.first == nullptr) [[unlikely]] {
-      magazine.first = depots()[index_of(size)].fetch(size);
-      magazine.count = kBatch;
-    }
+    if (magazine.first == nullptr) [[unlikely]]
+      fill(magazine, size);
     Free* block = magazine.first;
     magazine.first = block->next;
     --magazine.count;
@@ -176,10 +174,8 @@ class Magazines {
     Magazine& magazine = magazines_[index_of(size)];
     auto* block = new (memory) Free{magazine.first};
     magazine.first = block;
-    if (++magazine.count <= kKeptMax) [[likely]]
-      return;
-    magazine.first = depots()[index_of(size)].give_back(block, kBatch, size);
-    magazine.count -= kBatch;
+    if (++magazine.count > kKeptMax) [[unlikely]]
+      empty(magazine, size);
   }
 
  private:
@@ -187,6 +183,19 @@ class Magazines {
     Free* first = nullptr;
     std::uint32_t count = 0;
   };
+
+  // Out of line, so that the usual way needs no stack.
+
+  [[gnu::noinline]] static void fill(Magazine& magazine, std::size_t size) {
+    magazine.first = depots()[index_of(size)].fetch(size);
+    magazine.count = kBatch;
+  }
+
+  [[gnu::noinline]] static void empty(Magazine& magazine, std::size_t size) {
+    magazine.first = depots()[index_of(size)].give_back(magazine.first, kBatch, size);
+    magazine.count -= kBatch;
+  }
+
   std::array<Magazine, kSizeCount> magazines_{};
 };
 

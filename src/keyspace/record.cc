@@ -63,22 +63,22 @@ void Record::take_header(const Record& other) {
   frequency_ = other.frequency_;
 }
 
-Record* Record::allocate(std::size_t body_bytes) {
+// Inlined: the header is written at once then, from registers.
+[[gnu::always_inline]] inline Record* Record::allocate(std::size_t body_bytes) {
   const std::size_t total = slabs::block_size(sizeof(Record) + body_bytes);
-  auto* record = new (slabs::allocate(total)) Record();
   ASSERT(total - sizeof(Record) <= UINT16_MAX);
-  record->capacity_ = static_cast<std::uint16_t>(total - sizeof(Record));
-  return record;
+  return new (slabs::allocate(total)) Record(static_cast<std::uint16_t>(total - sizeof(Record)));
 }
 
-Record* Record::create_bare(const Key& key, Encoding encoding, std::size_t value_size) {
+[[gnu::always_inline]] inline Record* Record::create_bare(const Key& key, Encoding encoding,
+                                                          std::size_t value_size) {
   const bool is_long = key.bytes.size() > kInlineKeyBytesMax;
   const std::size_t key_size = is_long ? kWordBytes : key.bytes.size();
   Record* record = allocate(key_size + value_size);
   record->key_size_ = static_cast<std::uint16_t>(key_size);
   record->value_size_ = static_cast<std::uint16_t>(value_size);
   record->encoding_ = static_cast<std::uint8_t>(encoding) & 15;
-  if (is_long) {
+  if (is_long) [[unlikely]] {
     record->set_flag(kLongKey, true);
     record->set_word_at(0, SharedBytes::copy_of(key.bytes).release_word());
   } else {
@@ -125,9 +125,11 @@ Record* Record::copy_of(const Record& source) {
 }
 
 void Record::destroy(Record* record) {
-  record->drop_value();
-  if ((record->flags_ & kLongKey) != 0)
-    SharedBytes::from_word(record->word_at(record->key_offset()));
+  if (!record->is_plain()) [[unlikely]] {
+    record->drop_value();
+    if ((record->flags_ & kLongKey) != 0)
+      SharedBytes::from_word(record->word_at(record->key_offset()));
+  }
   deallocate(record);
 }
 

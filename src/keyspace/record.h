@@ -191,7 +191,7 @@ class Record {
   };
   static constexpr std::size_t kStoredExpiriesBytes = 24;
 
-  Record() = default;
+  explicit Record(std::uint16_t capacity) : capacity_(capacity) {}
   ~Record() = default;
 
   static Record* create_bare(const Key& key, Encoding encoding, std::size_t value_size);
@@ -223,7 +223,7 @@ class Record {
   std::uint32_t flags_ : 8 = 0;
   std::uint16_t key_size_ = 0;    ///< bytes in the body: 8 if kLongKey
   std::uint16_t value_size_ = 0;  ///< bytes in the body
-  std::uint16_t capacity_ = 0;    ///< of the body
+  std::uint16_t capacity_;        ///< of the body
   std::uint8_t type_ : 4 = 0;
   std::uint8_t encoding_ : 4 = 0;
   std::uint8_t frequency_ = kFrequencyInitial;
