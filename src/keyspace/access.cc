@@ -468,7 +468,8 @@ Shard& Access::held_shard_of(const Key& key) {
                                                               const Key& key) {
   Table& table = *shard.tables[db];
   if (last_found_.table == &table && last_found_.hash == key.hash &&
-      last_found_.move_count == table.move_count()) {
+      last_found_.move_count == table.move_count() &&
+      Table::record_in(*last_found_.slot)->has_key(key.bytes)) {
     return last_found_.slot;
   }
   Table::Slot* slot = table.find_slot(key);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -349,6 +350,58 @@ TEST(Access, CountsHitsOfReadersOnly) {
   client.run({"GET", "nokey"}, Logged::kVerbatim);
   EXPECT_EQ(keyspace.hit_count, 2U);
   EXPECT_EQ(keyspace.miss_count, 1U);
+}
+
+// A command remembers where it last found a key. Others that it makes and deletes in between move
+// entries: into other buckets, and into the holes of their own.
+TEST(Access, FindsAKeyAgainWhoseEntryMovesWithinACommand) {
+  io::Random random(5);
+  Keyspace keyspace({.shard_count = 1, .database_count = 1, .hash_seed = 11}, nullptr);
+  TestClient client(keyspace);
+  Access& access = client.access();
+  access.begin(0, {1000});
+  access.hold_all();
+  access.begin_command({}, {}, Logged::kByEffect, false);
+  std::map<std::string, std::string> model;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string looked_up = "key" + std::to_string(random.below(500));
+    const std::string changed = "key" + std::to_string(random.below(500));
+    access.find(access.key(looked_up));
+    if (random.below(2) == 0) {
+      model[changed] = std::to_string(i) + "!";
+      access.set_string(access.key(changed), model[changed]);
+    } else {
+      ASSERT_EQ(access.erase(access.key(changed)), model.erase(changed) > 0);
+    }
+    const Record* found = access.find(access.key(looked_up));
+    const auto expected = model.find(looked_up);
+    ASSERT_EQ(found != nullptr, expected != model.end());
+    if (found != nullptr) {
+      ASSERT_EQ(found->value_bytes(), expected->second);
+    }
+  }
+  access.end_command();
+  access.release();
+  verify_keyspace(keyspace);
+}
+
+TEST(Access, TellsKeysOfOneHashApart) {
+  Keyspace keyspace(kOptions, nullptr);
+  TestClient client(keyspace);
+  Access& access = client.access();
+  const Key key = access.key("a");
+  const Key twin{.bytes = "b", .hash = key.hash, .slot = key.slot};
+  access.begin(0, {1000});
+  access.hold_all();
+  access.begin_command({}, {}, Logged::kByEffect, false);
+  access.set_string(key, "of a");
+  ASSERT_NE(access.find(key), nullptr);
+  EXPECT_EQ(access.find(twin), nullptr);
+  access.set_string(twin, "of b");
+  EXPECT_EQ(access.find(key)->value_bytes(), "of a");
+  EXPECT_EQ(access.find(twin)->value_bytes(), "of b");
+  access.end_command();
+  access.release();
 }
 
 TEST(Access, FlushedTablesAreFreedBitByBit) {

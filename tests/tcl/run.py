@@ -72,7 +72,7 @@ def run_unit(unit, server, folder, timeout, skipped=()):
             results.append([kind, name, ""])
         elif results and results[-1][0] in ("err", "exception"):
             results[-1][2] += line + "\n"
-    if not is_whole:  # a test without progress ends the unit, and is no result itself
+    if not is_whole and not any(kind == "exception" for kind, _, _ in results):  # the output breaks off
         last = next((name for kind, name, _ in reversed(results) if kind == "ok"), "nothing")
         results.append(["exception", f"the unit ended behind: {last}", output.decode(errors="replace")[-1500:]])
     return results
