@@ -166,8 +166,11 @@ bool find_key_indices(const KeySpec& spec, std::span<const Bytes> words,
     return false;
   }
   if (!spec.keyword.empty()) {
+    const std::size_t count_before = indices->size();
     for (std::size_t i = begin; i + 1 < words.size(); ++i) {
-      if (equals_ignoring_case(words[i], spec.keyword)) indices->push_back(++i);
+      if (!equals_ignoring_case(words[i], spec.keyword)) continue;
+      if (spec.unknown) indices->resize(count_before);
+      indices->push_back(++i);
     }
     return true;
   }

@@ -96,6 +96,8 @@ TEST_F(TableTest, FindsKeys) {
   EXPECT_EQ(keys({"DEL", "a", "b", "c"}), (Indices{1, 2, 3}));
   EXPECT_EQ(keys({"BITOP", "AND", "to", "a", "b"}), (Indices{2, 3, 4}));
   EXPECT_EQ(keys({"OBJECT", "ENCODING", "k"}), Indices{2});
+  EXPECT_EQ(keys({"SORT", "k", "STORE", "a", "LIMIT", "0", "1", "store", "b"}), (Indices{1, 8}));
+  EXPECT_EQ(keys({"SORT", "k", "STORE"}), Indices{1});
   EXPECT_EQ(keys({"PING"}), Indices{});
   EXPECT_EQ(keys({"GET"}, false), Indices{});
 }

@@ -119,7 +119,9 @@ constexpr KeySpec kUpdateKey[] = {KeySpec::at(1, KeyUse::kReadWrite | KeyUse::kU
 constexpr KeySpec kRemoveKeys[] = {KeySpec::range(1, -1, 1, KeyUse::kRemove | KeyUse::kDelete)};
 constexpr KeySpec kObjectKey[] = {KeySpec::at(2, KeyUse::kReadOnly)};
 constexpr KeySpec kRestoreKey[] = {KeySpec::at(1, KeyUse::kOverwrite | KeyUse::kUpdate)};
-constexpr KeySpec kSortKeys[] = {KeySpec::at(1, KeyUse::kReadOnly | KeyUse::kAccess)};
+constexpr KeySpec kSortKeys[] = {
+    KeySpec::at(1, KeyUse::kReadOnly | KeyUse::kAccess),
+    KeySpec::behind_last("STORE", 2, KeyUse::kOverwrite | KeyUse::kUpdate)};
 constexpr KeySpec kSortReadKeys[] = {KeySpec::at(1, KeyUse::kReadOnly | KeyUse::kAccess)};
 constexpr KeySpec kMoveKey[] = {
     KeySpec::at(1, KeyUse::kReadWrite | KeyUse::kAccess | KeyUse::kUpdate)};

@@ -122,6 +122,17 @@ void reply_key_spec(resp::Reply& reply, const KeySpec& spec) {
   }
   reply.bulk("flags");
   reply_flags(reply, spec.use, kKeyUseNames);
+  if (spec.unknown) {
+    for (const Bytes part : {"begin_search", "find_keys"}) {
+      reply.bulk(part);
+      reply.map(2);
+      reply.bulk("type");
+      reply.bulk("unknown");
+      reply.bulk("spec");
+      reply.map(0);
+    }
+    return;
+  }
   reply.bulk("begin_search");
   reply.map(2);
   reply.bulk("type");

@@ -70,7 +70,8 @@ struct KeySpec {
   Bytes notes = {};
   /// The key stands behind this word, wherever from `begin` on that stands, if it does.
   Bytes keyword = {};
-  bool halved = false;  ///< behind `keyword`, up to the last word: the first half are keys
+  bool halved = false;   ///< behind `keyword`, up to the last word: the first half are keys
+  bool unknown = false;  ///< behind the last of several `keyword`s; clients are told "unknown"
 
   static consteval KeySpec at(int index, KeyUse use) { return {.use = use, .begin = index}; }
   static consteval KeySpec range(int begin, int last, int step, KeyUse use) {
@@ -78,6 +79,9 @@ struct KeySpec {
   }
   static consteval KeySpec behind(Bytes keyword, int from, KeyUse use) {
     return {.use = use, .begin = from, .keyword = keyword};
+  }
+  static consteval KeySpec behind_last(Bytes keyword, int from, KeyUse use) {
+    return {.use = use, .begin = from, .keyword = keyword, .unknown = true};
   }
   static consteval KeySpec half_behind(Bytes keyword, int from, KeyUse use) {
     return {.use = use, .begin = from, .last = -1, .keyword = keyword, .halved = true};

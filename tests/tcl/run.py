@@ -22,9 +22,9 @@ from lib.report import Report  # noqa: E402
 UNITS = ["unit/type/string", "unit/type/incr", "unit/keyspace", "unit/expire", "unit/scan", "unit/protocol", "unit/bitops",
          "unit/bitfield", "unit/hyperloglog", "unit/slowlog", "unit/latency-monitor",
          "unit/type/list", "unit/type/list-2", "unit/type/list-3", "unit/geo", "unit/type/hash", "unit/type/set",
-         "unit/type/zset", "unit/type/stream", "unit/type/stream-cgroups"]
+         "unit/type/zset", "unit/sort", "unit/dump", "unit/type/stream", "unit/type/stream-cgroups"]
 # The suite's encodings are those of 7.0, where no list is a listpack; 8.10 wins (docs/compatibility.md).
-OTHER_ENCODINGS = {"unit/type/list", "unit/type/list-2", "unit/type/list-3"}
+OTHER_ENCODINGS = {"unit/type/list", "unit/type/list-2", "unit/type/list-3", "unit/sort"}
 # Known failures of these are not even run: they would leave clients blocked, which other tests count.
 SKIPS_KNOWN_FAILURES = {"unit/type/list", "unit/type/zset", "unit/type/stream", "unit/type/stream-cgroups"}
 OK_MIN = 300
