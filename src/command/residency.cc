@@ -75,8 +75,11 @@ Result<bool> Residency::settle_key(Session& session, const keyspace::Key& key) {
     const keyspace::Shard& shard = services_.keyspace.shard_of(key.slot);
     TRY(session.footprint.failure_of(*shard.tables[session.db], key.bytes));
   }
-  return access_.load(session.db, key,
-                      may_wait(session) ? store::Reach::kMemory : store::Reach::kDisk);
+  if (!may_wait(session)) return access_.load(session.db, key, store::Reach::kDisk);
+  if (!odds_.is_worth_a_look()) return false;
+  TRY_LET(const bool is_loaded, access_.load(session.db, key, store::Reach::kMemory));
+  odds_.note(is_loaded);
+  return is_loaded;
 }
 
 bool Residency::fetch_keys(Session& session) {

@@ -2,10 +2,10 @@
 //
 // Before a function runs, all that is to be known of its keys is in memory, and of their large
 // values the pages that its row foresees (command/elements.h). What lies in the store's block cache
-// is fetched at once. What needs I/O is noted; then all of it is asked for together, everything is
-// let go, and the session parks until the last has arrived (keyspace/footprint.h); then the command
-// starts afresh. What came stays in memory until it has run. First come keys, then pages: those of
-// a key that is not there are not known.
+// is fetched at once, while much does. What needs I/O is noted; then all of it is asked for
+// together, everything is let go, and the session parks until the last has arrived
+// (keyspace/footprint.h); then the command starts afresh. What came stays in memory until it has
+// run. First come keys, then pages: those of a key that is not there are not known.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +23,28 @@
 #include "resp/request.h"
 
 namespace diskdb::command {
+
+/// How often the store's block cache has a key that is asked for. A look there costs a network
+/// thread about a quarter of what a loader's reading costs altogether: where few are found, it is
+/// left to the loader, but for a sample.
+class BlockCacheOdds {
+ public:
+  /// Shall this key be looked for there? Counts those that are not.
+  bool is_worth_a_look() {
+    return share_ >= kWorthShare || ++unlooked_count_ % kUnlookedPerSample == 0;
+  }
+  /// What came of the look.
+  void note(bool was_there) { share_ += ((was_there ? kAll : 0) - share_) / kMemory; }
+
+ private:
+  static constexpr int kAll = 1 << 16;
+  static constexpr int kWorthShare = kAll / 4;
+  static constexpr int kMemory = 64;  ///< looks that count, about
+  static constexpr unsigned kUnlookedPerSample = 16;
+
+  int share_ = kAll;  ///< that were there
+  unsigned unlooked_count_ = 0;
+};
 
 /// Threads: its dispatcher's.
 class Residency {
@@ -68,6 +90,7 @@ class Residency {
 
   Services& services_;
   keyspace::Access& access_;
+  BlockCacheOdds odds_;
   std::vector<keyspace::Key> unknown_;       ///< keys that need I/O
   std::vector<std::string> page_keys_;       ///< of the store: pages that need I/O
   std::vector<value::MissingPage> missing_;  ///< scratch of settle_pages()

@@ -405,6 +405,24 @@ TEST(Residency, ReplayReadsColdKeysAheadTogether) {
             bulk("v599!") + "+OK\r\n" + bulk("a") + ":3\r\n");
 }
 
+TEST(BlockCacheOdds, FollowWhatTheLooksFind) {
+  BlockCacheOdds odds;
+  const auto look = [&odds](int key_count, bool is_there) {
+    int look_count = 0;
+    for (int i = 0; i < key_count; ++i) {
+      if (!odds.is_worth_a_look()) continue;
+      ++look_count;
+      odds.note(is_there);
+    }
+    return look_count;
+  };
+  EXPECT_EQ(look(50, false), 50);  // a few in vain say little
+  look(200, false);
+  EXPECT_NEAR(look(1600, false), 100, 1);  // a sample
+  look(1600, true);
+  EXPECT_EQ(look(1000, true), 1000);  // the cache has become warm
+}
+
 TEST(Residency, ReplayStopsAtWhatCannotBeRead) {
   TieredServer server;
   server.fill(20);
