@@ -20,8 +20,8 @@ constexpr int kParkedMax = 3;
 // Commands of a log whose cold keys are read together.
 constexpr std::size_t kReadAheadMax = 256;
 // Bytes of a record that are prefetched: for a reader; at most, for a command that writes it.
-constexpr std::size_t kReadBytesAhead = 128;
-constexpr std::size_t kWrittenBytesAheadMax = 256;
+constexpr std::size_t kReaderPrefetchBytes = 128;
+constexpr std::size_t kWriterPrefetchBytesMax = 256;
 
 /// Would the reply depend on nothing but the keys' shards and the connection? Otherwise it must
 /// wait for all that is in the log so far.
@@ -136,10 +136,10 @@ std::size_t Dispatcher::hold_group(Session& session, std::span<const resp::Reque
     if (may_write(*rows_[i])) {
       table.prefetch_counts();
       // What it writes is about as long as it is itself.
-      table.prefetch_record(
-          group_[i].key, std::clamp<std::size_t>(requests[i].raw.size(), 1, kWrittenBytesAheadMax));
+      table.prefetch_record(group_[i].key, std::clamp<std::size_t>(requests[i].raw.size(), 1,
+                                                                   kWriterPrefetchBytesMax));
     } else {
-      table.prefetch_record(group_[i].key, kReadBytesAhead);
+      table.prefetch_record(group_[i].key, kReaderPrefetchBytes);
     }
     has_elements = has_elements || rows_[i]->is_of_elements();
   }

@@ -24,9 +24,9 @@
 
 namespace diskdb::command {
 
-/// How often the store's block cache has a key that is asked for. A look there costs a network
-/// thread about a quarter of what a loader's reading costs altogether: where few are found, it is
-/// left to the loader, but for a sample.
+/// How often the store can tell of a key without I/O: it is in the block cache, or a filter says
+/// that it is absent. A look there costs a network thread about a third of what the loader's
+/// reading costs: where few are answered, it is left to the loader, but for a sample.
 class BlockCacheOdds {
  public:
   /// Shall this key be looked for there? Counts those that are not.
