@@ -623,36 +623,46 @@ void Dispatcher::flush_counts() {
 
 Status Dispatcher::replay(Session& session, std::span<const resp::Request> requests,
                           resp::Reply& reply, Millis now) {
-  const std::size_t count_max =
-      services_.keyspace.store() == nullptr ? requests.size() : kReadAheadMax;
-  while (!requests.empty()) {
-    auto some = requests.first(std::min(requests.size(), count_max));
-    TRY_LET(const std::size_t count, residency_.read_ahead(session, some, now));
-    const Status done = replay_some(session, some.first(count), reply, now);
-    session.footprint.release();
-    TRY(done);
-    requests = requests.subspan(count);
-  }
-  return Status::okay();
+  const Status done = replay_all(session, requests, reply, now);
+  session.footprint.release();
+  return done;
 }
 
-Status Dispatcher::replay_some(Session& session, std::span<const resp::Request> requests,
-                               resp::Reply& reply, Millis now) {
+Status Dispatcher::replay_all(Session& session, std::span<const resp::Request> requests,
+                              resp::Reply& reply, Millis now) {
+  std::size_t ahead_count = 0;  // of the first requests: their keys have been looked for
   while (!requests.empty()) {
     access_.begin(session.db, now);
-    const std::size_t count = hold_group(session, requests.first(find_group(requests)));
+    const auto some = ahead_count == 0 ? requests : requests.first(ahead_count);
+    std::size_t count = hold_group(session, some.first(find_group(some)));
+    if (ahead_count == 0 && (count == 0 || !is_group_known(session, count))) {
+      access_.release();
+      session.footprint.release();
+      const auto next = requests.first(std::min(requests.size(), kReadAheadMax));
+      TRY_LET(ahead_count, residency_.read_ahead(session, next, now));
+      continue;
+    }
     for (std::size_t i = 0; i < count; ++i) {
       CommandContext cx = context(session, *rows_[i], requests[i].words, reply);
       cx.keys = {&group_[i].key, 1};
       TRY(replay_one(cx));
     }
     access_.release();
+    if (count == 0) {
+      TRY(replay_alone(session, requests.front().words, reply, now));
+      count = 1;
+    }
     requests = requests.subspan(count);
-    if (count > 0) continue;
-    TRY(replay_alone(session, requests.front().words, reply, now));
-    requests = requests.subspan(1);
+    ahead_count -= std::min(ahead_count, count);
   }
   return Status::okay();
+}
+
+// Is it known of the keys of the group's first `count` commands whether they exist?
+bool Dispatcher::is_group_known(const Session& session, std::size_t count) const {
+  return std::ranges::all_of(std::span(group_).first(count), [&](const Plain& plain) {
+    return access_.is_known(session.db, plain.key);
+  });
 }
 
 Status Dispatcher::replay_alone(Session& session, std::span<const Bytes> words, resp::Reply& reply,

@@ -93,8 +93,9 @@ class Dispatcher {
   Status replay_alone(Session& session, std::span<const Bytes> words, resp::Reply& reply,
                       Millis now);
   Status replay_one(CommandContext& cx);
-  Status replay_some(Session& session, std::span<const resp::Request> requests, resp::Reply& reply,
-                     Millis now);
+  Status replay_all(Session& session, std::span<const resp::Request> requests, resp::Reply& reply,
+                    Millis now);
+  bool is_group_known(const Session& session, std::size_t count) const;
   Attempt run_one(Session& session, const resp::Request& request, resp::Reply& reply);
   void run_alone(CommandContext& cx, Bytes raw);
   Held hold_keys(Session& session, const Row& row, std::span<const Bytes> words);
