@@ -17,11 +17,12 @@ constexpr std::size_t kBytesPerHold = 64 * 1024;
 constexpr std::size_t kEntriesPerHold = 64;
 constexpr std::size_t kBucketsAhead = 8;
 constexpr std::size_t kPagesPerHold = 256;
-// What a replay takes, measured: of an edit of a small string, and of elements; of a key in the
-// store, whether it is looked up or all is read in order (ReplayWarmer); and of one that is looked
-// up again and again, as memory is full.
-constexpr std::int64_t kNanosPerEdit = 650;
+// What a replay takes, measured: of an edit of a string, and of elements; of each byte logged; of a
+// key in the store, whether it is looked up or all is read in order (ReplayWarmer); and of one that
+// is looked up again and again, as memory is full.
+constexpr std::int64_t kNanosPerEdit = 400;
 constexpr std::int64_t kNanosPerEditOfElements = 1000;
+constexpr std::int64_t kNanosPerByte = 1;
 constexpr std::int64_t kMicrosPerKey = 1;
 constexpr std::int64_t kMicrosPerLookUp = 5;
 
@@ -278,10 +279,6 @@ std::uint64_t Checkpointer::take_some(const Cut& cut, const Cut::Part& part, Slo
   Table& table = *part.table;
   std::size_t bytes = 0;
   const std::size_t count_max = taken_.size() + kEntriesPerHold;
-  const auto take = [&](std::uint64_t order, Image image) {
-    bytes += image.bytes();
-    taken_.push_back({order, std::move(image)});
-  };
   part.shard->lock.lock();
   {
     const Accounting accounting(keyspace_, *part.shard, table);
@@ -291,21 +288,21 @@ std::uint64_t Checkpointer::take_some(const Cut& cut, const Cut::Part& part, Slo
       if (i % kBucketsAhead == 0) {
         table.prefetch_slots(slots, position, Table::kDirtyMark, kBucketsAhead);
       }
-      position = table.scan_slots(slots, position, Table::kDirtyMark,
-                                  [&](Table::Slot& entry, std::uint64_t order) {
-                                    const Record* record = Table::record_in(entry);
-                                    if (record->epoch() > cut.epoch) return;
-                                    take(order, image_of(*record, Table::is_gone(entry)));
-                                    table.mark_taken(&entry);
-                                  });
+      position = table.scan_slots(
+          slots, position, Table::kDirtyMark, [&](Table::Slot& entry, std::uint64_t order) {
+            const Record* record = Table::record_in(entry);
+            if (record->epoch() > cut.epoch) return;
+            taken_.push_back({order, image_of(*record, Table::is_gone(entry))});
+            bytes += taken_.back().image.bytes();
+            table.mark_taken(&entry);
+          });
     }
     // Of several slots only at their end.
     if (slots.count == 1 || position == Table::kScanEnd) {
       const std::uint64_t last_slot = slots.first + slots.count - 1;
-      for (Image& image : table.take_handed_over((last_slot << kScanHashBits) + position)) {
-        const std::uint64_t order = scan_order(make_key(image.key, keyspace_.hash_seed()));
-        take(order, std::move(image));
-      }
+      const std::size_t walked_count = taken_.size();
+      table.take_handed_over((last_slot << kScanHashBits) + position, &taken_);
+      for (std::size_t i = walked_count; i < taken_.size(); ++i) bytes += taken_[i].image.bytes();
     }
   }
   part.shard->lock.unlock();
@@ -315,18 +312,18 @@ std::uint64_t Checkpointer::take_some(const Cut& cut, const Cut::Part& part, Slo
 
 Status Checkpointer::write_taken(store::Generation generation, store::CheckpointFiles& files) {
   sequence_.clear();
-  for (const Ordered& taken : taken_) sequence_.push_back(&taken);
-  std::ranges::sort(sequence_, [](const Ordered* a, const Ordered* b) {
+  for (const OrderedImage& taken : taken_) sequence_.push_back(&taken);
+  std::ranges::sort(sequence_, [](const OrderedImage* a, const OrderedImage* b) {
     return a->order != b->order ? a->order < b->order : a->image.key < b->image.key;
   });
   const std::size_t expiry_bytes = expiries_.bytes();
-  for (const Ordered* taken : sequence_) TRY(write_image(generation, *taken, files));
+  for (const OrderedImage* taken : sequence_) TRY(write_image(generation, *taken, files));
   keyspace_.account_unsettled(expiries_.bytes() - expiry_bytes);
   taken_.clear();
   return {};
 }
 
-Status Checkpointer::write_image(store::Generation generation, const Ordered& taken,
+Status Checkpointer::write_image(store::Generation generation, const OrderedImage& taken,
                                  store::CheckpointFiles& files) {
   const Image& image = taken.image;
   if (image.object) objects_.push_back(image.object);
@@ -492,7 +489,8 @@ void Checkpointer::give_up(const Cut& cut) {
     part.shard->lock.lock();
     {
       const Accounting accounting(keyspace_, *part.shard, *part.table);
-      part.table->take_handed_over(~std::uint64_t{0});
+      part.table->take_handed_over(~std::uint64_t{0}, &taken_);
+      taken_.clear();
     }
     part.shard->lock.unlock();
   }
@@ -548,7 +546,9 @@ bool Checkpointer::is_due(EditCounts counts) const {
   const std::int64_t finding =
       is_resident ? std::min(edits, stored_key_count_) * kMicrosPerKey : edits * kMicrosPerLookUp;
   const std::int64_t editing =
-      ((edits - of_elements) * kNanosPerEdit + of_elements * kNanosPerEditOfElements) / 1000;
+      ((edits - of_elements) * kNanosPerEdit + of_elements * kNanosPerEditOfElements +
+       static_cast<std::int64_t>(logged) * kNanosPerByte) /
+      1000;
   if (editing + finding > settings_.replay_time.count * 1000) return true;
   return (clock_.monotonic() - last_run_at_).count > settings_.interval.count * 1000;
 }

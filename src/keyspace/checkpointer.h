@@ -90,11 +90,6 @@ class Checkpointer {
   std::unique_lock<std::mutex> suspend() { return std::unique_lock(run_mutex_); }
 
  private:
-  struct Ordered {
-    std::uint64_t order;
-    Image image;
-  };
-
   Status run_once(std::optional<log::Position> position);
   Status check_overtaken(const Cut& cut, Shard& shard);
   Status settle_doubt();
@@ -106,7 +101,7 @@ class Checkpointer {
   std::uint64_t take_some(const Cut& cut, const Cut::Part& part, SlotRange slots,
                           std::uint64_t position);
   Status write_taken(store::Generation generation, store::CheckpointFiles& files);
-  Status write_image(store::Generation generation, const Ordered& taken,
+  Status write_image(store::Generation generation, const OrderedImage& taken,
                      store::CheckpointFiles& files);
   Status write_expiries(const Cut& cut, store::CheckpointFiles& files);
   Status write_pages(const Cut& cut, store::CheckpointFiles& files);
@@ -130,10 +125,10 @@ class Checkpointer {
   bool must_mark_again_ = false;  ///< a checkpoint came to nothing
   bool was_overtaken_ = false;    ///< it is the second try
   ExpiryEntries expiries_;
-  std::vector<Ordered> taken_;
-  std::vector<const Ordered*> sequence_;    ///< in which those are written
-  std::vector<value::ObjectRef> objects_;   ///< whose records were taken
-  std::vector<PageLedger::Written> pages_;  ///< of theirs
+  std::vector<OrderedImage> taken_;
+  std::vector<const OrderedImage*> sequence_;  ///< in which those are written
+  std::vector<value::ObjectRef> objects_;      ///< whose records were taken
+  std::vector<PageLedger::Written> pages_;     ///< of theirs
   std::string key_;
   std::string value_;
 

@@ -489,13 +489,13 @@ TEST(Checkpointer, IsDueWhenItPays) {
   EXPECT_FALSE(rig.checkpointer->is_due({.all = 500}));
   for (int i = 0; i < 500; ++i) rig.run({"SET", "k" + std::to_string(i), "value"});
   EXPECT_FALSE(rig.checkpointer->is_due({.all = 1000})) << "it would write as much as it saves";
-  EXPECT_FALSE(rig.checkpointer->is_due({.all = 1000 + 15'000'000})) << "of 0.65 us each";
-  EXPECT_TRUE(rig.checkpointer->is_due({.all = 1000 + 16'000'000})) << "a replay takes too long";
-  constexpr std::uint64_t kElements = 9'500'000;
+  EXPECT_FALSE(rig.checkpointer->is_due({.all = 1000 + 24'000'000})) << "of 0.4 us each";
+  EXPECT_TRUE(rig.checkpointer->is_due({.all = 1000 + 26'000'000})) << "a replay takes too long";
+  constexpr std::uint64_t kElements = 9'000'000;
   EXPECT_FALSE(rig.checkpointer->is_due({.all = 1000 + kElements, .of_elements = kElements}));
   constexpr std::uint64_t kTooMany = 10'000'000;
   EXPECT_TRUE(rig.checkpointer->is_due({.all = 1000 + kTooMany, .of_elements = kTooMany}));
-  EXPECT_TRUE(rig.checkpointer->is_due({.all = 1000 + 2 * kElements, .of_elements = kElements}));
+  EXPECT_TRUE(rig.checkpointer->is_due({.all = 1000 + 3 * kElements, .of_elements = kElements}));
   rig.clock.advance(Millis{61'000});
   EXPECT_TRUE(rig.checkpointer->is_due({.all = 1000})) << "it is time";
   rig.checkpoint();
@@ -504,6 +504,15 @@ TEST(Checkpointer, IsDueWhenItPays) {
   EXPECT_EQ(rig.checkpointer->pressure(), 0);
   rig.run({"SET", "larger", std::string(600'000, 'x')});
   EXPECT_EQ(rig.checkpointer->pressure(), 1);
+}
+
+TEST(Checkpointer, IsDueEarlierWhereEditsAreLong) {
+  Rig rig;
+  rig.checkpointer->set({.replay_time = Millis{1}});
+  rig.run({"SET", "k", std::string(800'000, 'x')});
+  EXPECT_FALSE(rig.checkpointer->is_due({.all = 1})) << "a nanosecond a byte";
+  rig.run({"SET", "k", std::string(300'000, 'x')});
+  EXPECT_TRUE(rig.checkpointer->is_due({.all = 2}));
 }
 
 }  // namespace

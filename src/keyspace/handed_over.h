@@ -2,7 +2,8 @@
 // before its walk came to them.
 //
 // A writer pays for keeping one, the checkpoint for taking it: small strings are copied as they
-// are, in one piece, and encoded when they are taken. A heap finds those that the walk has passed.
+// are, in one piece, and encoded when they are taken. Where the walk has not passed all of them, a
+// heap finds those that it has.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +27,8 @@ class HandedOver {
   /// `order`: of the record's key in scan order. Cost: that of a copy of a small string; of other
   /// values, of their image.
   void add(std::uint64_t order, const Record& record, bool is_gone);
-  /// Takes out those before `order_end`.
-  std::vector<Image> take(std::uint64_t order_end);
+  /// Appends to `out` those before `order_end`, in any order, and forgets them.
+  void take(std::uint64_t order_end, std::vector<OrderedImage>* out);
   /// What they cost.
   std::size_t allocated_bytes() const { return bytes_ + entries_.capacity() * sizeof(Entry); }
 
@@ -41,11 +42,14 @@ class HandedOver {
     std::variant<Copy, Image*> what;  ///< owned
   };
   static bool is_later(const Entry& a, const Entry& b) { return a.order > b.order; }
+  static void prefetch(const Entry& entry);
   /// Ends the entry.
-  Image image_of_entry(const Entry& entry);
+  OrderedImage image_of_entry(const Entry& entry);
 
-  std::vector<Entry> entries_;  ///< a heap, the first in scan order on top
-  std::size_t bytes_ = 0;       ///< but for the heap's own
+  std::vector<Entry> entries_;
+  std::size_t bytes_ = 0;      ///< but for the entries' own
+  std::size_t heap_size_ = 0;  ///< so many of them are a heap, the first in scan order on top
+  std::uint64_t latest_ = 0;   ///< in scan order, of all since there was none
 };
 
 }  // namespace diskdb::keyspace

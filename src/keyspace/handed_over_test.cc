@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -12,26 +13,50 @@ namespace {
 
 constexpr std::uint64_t kSeed = 7;
 
-std::vector<std::string> take(HandedOver& handed, std::uint64_t order_end) {
-  std::vector<std::string> names;
-  for (const Image& image : handed.take(order_end)) names.push_back(image.key);
-  return names;
+void add(HandedOver& handed, std::uint64_t order) {
+  Record* record = Record::create(make_key(std::to_string(order), kSeed), "value");
+  handed.add(order, *record, false);
+  Record::destroy(record);
 }
 
-TEST(HandedOver, GivesWhatTheWalkHasPassedInOrder) {
-  HandedOver handed;
-  for (const std::uint64_t order : {50, 10, 40, 20, 30, 60}) {
-    const std::string name = std::to_string(order);
-    Record* record = Record::create(make_key(name, kSeed), "value");
-    handed.add(order, *record, false);
-    Record::destroy(record);
+/// The orders of what is taken, sorted. Each image is that of the key so named.
+std::vector<std::uint64_t> take(HandedOver& handed, std::uint64_t order_end) {
+  std::vector<OrderedImage> images;
+  handed.take(order_end, &images);
+  std::vector<std::uint64_t> orders;
+  for (const OrderedImage& taken : images) {
+    EXPECT_EQ(taken.image.key, std::to_string(taken.order));
+    orders.push_back(taken.order);
   }
+  std::ranges::sort(orders);
+  return orders;
+}
+
+using Orders = std::vector<std::uint64_t>;
+
+TEST(HandedOver, GivesWhatTheWalkHasPassed) {
+  HandedOver handed;
+  for (const std::uint64_t order : {50, 10, 40, 20, 30, 60}) add(handed, order);
   EXPECT_GT(handed.allocated_bytes(), 0U);
-  EXPECT_EQ(take(handed, 10), std::vector<std::string>{});
-  EXPECT_EQ(take(handed, 31), (std::vector<std::string>{"10", "20", "30"}));
-  EXPECT_EQ(take(handed, 31), std::vector<std::string>{});
-  EXPECT_EQ(take(handed, ~std::uint64_t{0}), (std::vector<std::string>{"40", "50", "60"}));
+  EXPECT_EQ(take(handed, 10), Orders{});
+  EXPECT_EQ(take(handed, 31), (Orders{10, 20, 30}));
+  EXPECT_EQ(take(handed, 31), Orders{});
+  for (const std::uint64_t order : {45, 70, 35}) add(handed, order);  // behind the walk
+  EXPECT_EQ(take(handed, 46), (Orders{35, 40, 45}));
+  EXPECT_EQ(take(handed, ~std::uint64_t{0}), (Orders{50, 60, 70}));
   EXPECT_EQ(handed.allocated_bytes(), 0U);
+  EXPECT_EQ(take(handed, ~std::uint64_t{0}), Orders{});
+}
+
+// The next walk begins where the last one began, with keys that are before those of the last.
+TEST(HandedOver, BeginsAfresh) {
+  HandedOver handed;
+  add(handed, 90);
+  EXPECT_EQ(take(handed, 50), Orders{});
+  EXPECT_EQ(take(handed, 91), Orders{90});
+  for (const std::uint64_t order : {30, 20, 10}) add(handed, order);
+  EXPECT_EQ(take(handed, 25), (Orders{10, 20}));
+  EXPECT_EQ(take(handed, 31), Orders{30});
 }
 
 // Copied now and encoded later, or encoded at once: the image is that of the entry as it was.
@@ -61,18 +86,21 @@ TEST(HandedOver, KeepsEntriesAsTheyWere) {
       HandedOver handed;
       handed.add(1, *record, is_gone);
       Record::destroy(Record::with_expiry(Record::with_integer(record, 1), std::nullopt));
-      const std::vector<Image> taken = handed.take(2);
-      ASSERT_EQ(taken.size(), 1U);
-      EXPECT_EQ(taken[0].key, expected.key);
-      EXPECT_EQ(taken[0].is_gone, is_gone);
-      EXPECT_EQ(taken[0].record, expected.record) << kind;
-      ASSERT_EQ(static_cast<bool>(taken[0].large), kind == 2 && !is_gone);
-      if (taken[0].large) {
-        EXPECT_EQ(taken[0].large.view(), expected.large.view());
+      std::vector<OrderedImage> images;
+      handed.take(2, &images);
+      ASSERT_EQ(images.size(), 1U);
+      EXPECT_EQ(images[0].order, 1U);
+      const Image& taken = images[0].image;
+      EXPECT_EQ(taken.key, expected.key);
+      EXPECT_EQ(taken.is_gone, is_gone);
+      EXPECT_EQ(taken.record, expected.record) << kind;
+      ASSERT_EQ(static_cast<bool>(taken.large), kind == 2 && !is_gone);
+      if (taken.large) {
+        EXPECT_EQ(taken.large.view(), expected.large.view());
       }
-      EXPECT_EQ(taken[0].due, expected.due);
-      EXPECT_EQ(taken[0].stored_expiries.ingested, expected.stored_expiries.ingested);
-      EXPECT_EQ(taken[0].stored_expiries.unsettled, expected.stored_expiries.unsettled);
+      EXPECT_EQ(taken.due, expected.due);
+      EXPECT_EQ(taken.stored_expiries.ingested, expected.stored_expiries.ingested);
+      EXPECT_EQ(taken.stored_expiries.unsettled, expected.stored_expiries.unsettled);
     }
   }
 }

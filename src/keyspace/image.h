@@ -30,6 +30,12 @@ struct Image {
   }
 };
 
+/// An image and its place: scan_order() of the key.
+struct OrderedImage {
+  std::uint64_t order;
+  Image image;
+};
+
 Image image_of(const Record& record, bool is_gone);
 
 /// The record that the store has for `key`, clean. Errors: kCorrupt.

@@ -148,10 +148,10 @@ class alignas(64) Table {
   /// Removes tombstones that the store has obeyed.
   std::uint64_t drop_tombstones(std::uint32_t ingested_epoch, SlotRange slots,
                                 std::uint64_t position);
-  /// Images of entries that changed before the running checkpoint came to them: those before
-  /// `order_end` in scan order, which are forgotten here.
-  std::vector<Image> take_handed_over(std::uint64_t order_end) {
-    return handed_over_.take(order_end);
+  /// Appends images of entries that changed before the running checkpoint came to them: those
+  /// before `order_end` in scan order, which are forgotten here.
+  void take_handed_over(std::uint64_t order_end, std::vector<OrderedImage>* out) {
+    handed_over_.take(order_end, out);
   }
   /// Keys being loaded, or kept in memory for who waits for them.
   Loads& loads() { return loads_; }

@@ -43,11 +43,15 @@ std::uint8_t version_of(const StoredRecord& record) {
 
 /// The lowest `bytes` bytes of `number`, the highest first, so that they sort as the number does.
 void append_big_endian(std::uint64_t number, unsigned bytes, std::string* out) {
-  for (unsigned i = bytes; i-- > 0;) out->push_back(static_cast<char>(number >> (8 * i)));
+  char text[sizeof number];
+  for (unsigned i = 0; i < bytes; ++i) text[i] = static_cast<char>(number >> (8 * (bytes - 1 - i)));
+  out->append(text, bytes);
 }
 
 void append_little_endian(std::uint64_t number, unsigned bytes, std::string* out) {
-  for (unsigned i = 0; i < bytes; ++i) out->push_back(static_cast<char>(number >> (8 * i)));
+  char text[sizeof number];
+  for (unsigned i = 0; i < bytes; ++i) text[i] = static_cast<char>(number >> (8 * i));
+  out->append(text, bytes);
 }
 
 /// Seven bits a byte, the lowest first; all but the last have the top bit set.
@@ -239,10 +243,9 @@ void append_record_header(const StoredRecord& record, std::string* out) {
   std::uint8_t flags = 0;
   if (record.expiry.has_value()) flags |= kHasExpiry;
   if (record.is_raw) flags |= kIsRaw;
-  out->push_back(static_cast<char>(version_of(record)));
-  out->push_back(static_cast<char>(record.type));
-  out->push_back(static_cast<char>(flags));
-  out->push_back(static_cast<char>(record.encoding));
+  const char head[] = {static_cast<char>(version_of(record)), static_cast<char>(record.type),
+                       static_cast<char>(flags), static_cast<char>(record.encoding)};
+  out->append(head, sizeof head);
   if (record.expiry.has_value()) {
     append_little_endian(static_cast<std::uint64_t>(record.expiry->count), 8, out);
   }
