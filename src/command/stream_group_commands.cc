@@ -56,15 +56,13 @@ Outcome read_options(CommandContext& cx, Arguments args, bool may_create, GroupO
   return Outcome::done();
 }
 
-/// "$" is the last id of the stream, of which there may be none; "-" and "+" are ids, too.
+/// "$" is the last id of the stream, of which there may be none.
 Outcome read_group_id(CommandContext& cx, Bytes text, const Record* record, StreamId* id) {
   if (text == "$") {
     *id = record == nullptr ? StreamId{} : stream_of(cx, *record).extent().last_id;
     return Outcome::done();
   }
-  const bool is_edge = text == "-" || text == "+";
-  const auto parsed =
-      is_edge ? types::parse_stream_bound(text, 0)->id : types::parse_stream_id(text);
+  const auto parsed = types::parse_stream_id(text);
   if (!parsed) return refuse_id(cx);
   *id = *parsed;
   return Outcome::done();
@@ -115,7 +113,11 @@ Outcome xgroup_setid(CommandContext& cx, Arguments args) {
   TRY(find_group(cx, name, &group));
   if (cx.words.size() > kSetIdWordsMax) return refuse_words(cx);
   TRY_LET(const Record* record, cx.keyspace.find(cx.key(), Type::kStream));
-  TRY(read_group_id(cx, id_text, record, &group.last_id));
+  if (id_text == "-" || id_text == "+") {  // ids here, not in CREATE
+    group.last_id = types::parse_stream_bound(id_text, 0)->id;
+  } else {
+    TRY(read_group_id(cx, id_text, record, &group.last_id));
+  }
   group.read_count = options.read_count;
   StreamEdit edit(cx, cx.key());
   edit.stream().set_group(name, group);
