@@ -78,6 +78,8 @@ step tcl "units of Redis's own test suite" tests/tcl/run.py
 step kill9 "kill -9 under load; always and everysec" tests/crash/kill9.py --rounds "$(pick 200 10)" --deadline 3600
 step kill9_tier "the same under maxmemory 16mb, with checkpoints at random" \
   tests/crash/kill9.py --rounds "$(pick 300 10)" --maxmemory 16mb --bgsave 60 --deadline 3600
+step kill9_types "the same with commands of all types: exactly what a prefix of each connection's commands makes" \
+  tests/crash/kill9_types.py --rounds "$(pick 150 5)" --deadline 3600
 step units "unit tests; among them power loss, each I/O call failing once, torn and reordered tails" unit_tests
 step model "the model checker of both tiers: crashes and failures at any call" model_checker
 step larger "4 GB under maxmemory 512mb: resident set, latency, DBSIZE, SCAN, restart" \

@@ -74,6 +74,7 @@ def system_steps():
         script("replay_digest", "tests/crash/replay_digest.py"),
         script("kill9", "tests/crash/kill9.py", "--rounds", 5),
         script("kill9_tier", "tests/crash/kill9.py", "--rounds", 5, "--maxmemory", "16mb", "--bgsave", 60),
+        script("kill9_types", "tests/crash/kill9_types.py", "--rounds", 3),
         script("larger_than_memory", "bench/larger_than_memory.py", "--short", "--data-mb", 512, "--memory-mb", 192,
                "--rate", 1000),
         script("queue_keys", "bench/queue_keys.py", "--short"),
