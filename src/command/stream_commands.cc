@@ -303,7 +303,8 @@ constexpr Row kRows[] = {
      .since = "5.0.0",
      .complexity = "O(log(N)+M) for each stream and M entries of it.",
      .summary = "Lists entries of several streams behind given ids, and waits if there are none.",
-     .syntax = "[COUNT count] [BLOCK milliseconds:integer] STREAMS key [key ...] id [id ...]"},
+     .syntax = "[COUNT count] [MAXCOUNT maxcount:integer] [MAXSIZE maxsize:integer] [BLOCK "
+               "milliseconds:integer] STREAMS key [key ...] id [id ...]"},
     {.name = "XREADGROUP",
      .words = Words::at_least(7),
      .keys = kReadGroupStreams,
@@ -314,8 +315,9 @@ constexpr Row kRows[] = {
      .complexity = "O(M*log(N)) for each stream and M entries of it.",
      .summary =
          "Lists entries of several streams that a group has not read, and waits if there are none.",
-     .syntax = "GROUP group consumer [COUNT count] [BLOCK milliseconds:integer] [CLAIM "
-               "min-idle-time:integer] [NOACK] STREAMS key [key ...] id [id ...]"},
+     .syntax = "GROUP group consumer [COUNT count] [MAXCOUNT maxcount:integer] [MAXSIZE "
+               "maxsize:integer] [BLOCK milliseconds:integer] [CLAIM min-idle-time:integer] "
+               "[NOACK] STREAMS key [key ...] id [id ...]"},
     {.name = "XREVRANGE",
      .words = Words::at_least(4),
      .keys = kRead,

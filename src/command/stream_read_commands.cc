@@ -25,8 +25,10 @@ namespace {
 
 struct ReadRequest {
   bool is_of_group = false;
-  std::optional<Millis> until;  ///< it waits; 0: for ever
-  std::uint64_t count_max = UINT64_MAX;
+  std::optional<Millis> until;                 ///< it waits; 0: for ever
+  std::uint64_t count_max = UINT64_MAX;        ///< of each stream's entries
+  std::uint64_t total_count_max = UINT64_MAX;  ///< of all entries
+  std::uint64_t total_bytes_max = UINT64_MAX;  ///< of the reply: when it has so many it ends
   std::optional<Bytes> group;
   Bytes consumer;
   bool acknowledges = false;
@@ -43,6 +45,7 @@ struct Source {
   StreamId after;
   std::uint64_t first = 0;  ///< index of the first entry behind `after`, or of the last one
   bool has_any = false;
+  std::uint64_t count_max = 0;  ///< of the entries that it is answered with
   std::optional<value::StreamGroup> group = std::nullopt;  ///< of a group's read
 };
 
@@ -58,6 +61,15 @@ Answer<Millis> next_block(CommandContext& cx, Arguments& args) {
   return Millis{until};
 }
 
+/// The value of MAXCOUNT or MAXSIZE.
+Answer<std::uint64_t> next_total(CommandContext& cx, Arguments& args, std::string_view option) {
+  const auto total = parse_integer(args.next());
+  if (!total || *total <= 0) {
+    return cx.refuse("ERR " + std::string(option) + " must be a positive integer");
+  }
+  return static_cast<std::uint64_t>(*total);
+}
+
 Outcome read_request(CommandContext& cx, Arguments args, ReadRequest* request) {
   while (true) {
     if (args.is_empty()) return Refusal::kSyntax;
@@ -67,6 +79,10 @@ Outcome read_request(CommandContext& cx, Arguments args, ReadRequest* request) {
     } else if (has_value && args.next_is("COUNT")) {
       TRY_LET(const std::int64_t count, args.next_integer());
       request->count_max = count <= 0 ? UINT64_MAX : static_cast<std::uint64_t>(count);
+    } else if (has_value && args.next_is("MAXCOUNT")) {
+      TRY_LET(request->total_count_max, next_total(cx, args, "MAXCOUNT"));
+    } else if (has_value && args.next_is("MAXSIZE")) {
+      TRY_LET(request->total_bytes_max, next_total(cx, args, "MAXSIZE"));
     } else if (has_value && args.next_is("STREAMS")) {
       break;
     } else if (args.count() >= 3 && args.next_is("GROUP")) {
@@ -98,6 +114,9 @@ Outcome read_request(CommandContext& cx, Arguments args, ReadRequest* request) {
   }
   if (request->is_of_group && !request->group) {
     return cx.refuse("ERR Missing GROUP option for XREADGROUP");
+  }
+  if (request->count_max != UINT64_MAX && request->count_max > request->total_count_max) {
+    return cx.refuse("ERR MAXCOUNT must be greater than or equal to COUNT");
   }
   request->stream_count = args.count() / 2;
   request->first_key = cx.words.size() - args.count();
@@ -135,21 +154,23 @@ Outcome read_source(CommandContext& cx, const ReadRequest& request, Bytes id_tex
   } else if (id_text == "+" && !request.is_of_group) {
     source->what = Source::What::kLast;
     if (extent != nullptr) source->after = extent->last_id;
-  } else if (id_text == ">") {
-    if (!request.is_of_group) {
-      return cx.refuse(
-          "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> "
-          "<consumer> option.");
-    }
-    source->what = Source::What::kNew;
-    source->after = source->group->last_id;
+  } else if (id_text == ">" && !request.is_of_group) {
+    return cx.refuse(
+        "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> "
+        "<consumer> option.");
   } else {
-    const auto id = types::parse_stream_id(id_text);
+    // In Redis ">" is the last of all ids, and that id another word for it.
+    const auto id = id_text == ">" ? value::kLastStreamId : types::parse_stream_id(id_text);
     if (!id) return streams::refuse_id(cx);
     source->after = *id;
-    if (request.is_of_group) source->what = Source::What::kHistory;
+    if (request.is_of_group) {
+      const bool is_new = *id == value::kLastStreamId;
+      source->what = is_new ? Source::What::kNew : Source::What::kHistory;
+      if (is_new) source->after = source->group->last_id;
+    }
   }
   if (!stream) return Outcome::done();
+  source->count_max = source->what == Source::What::kLast ? 1 : request.count_max;
   switch (source->what) {
     case Source::What::kHistory:
       source->has_any = true;
@@ -218,13 +239,20 @@ void begin_stream(resp::Reply& reply, Bytes key) {
   reply.bulk(key);
 }
 
-void reply_entries(CommandContext& cx, const Source& source, std::uint64_t count_max) {
+void reply_entries(CommandContext& cx, const Source& source) {
   const Record* record = cx.keyspace.peek(*source.key);
   const Stream stream = streams::stream_of(cx, *record);
-  const std::uint64_t count = std::min(stream.length() - source.first, count_max);
+  const std::uint64_t count = std::min(stream.length() - source.first, source.count_max);
   cx.reply.array(count);
   value::StreamEntries e = stream.entry_at(source.first);
   for (std::uint64_t i = 0; i < count; ++i, e.next()) streams::reply_entry(cx.reply, e);
+}
+
+/// The ids from a walk over what is pending with a consumer.
+std::vector<StreamId> take_ids(value::StreamWalk walk, std::uint64_t count_max) {
+  std::vector<StreamId> ids;
+  for (; ids.size() < count_max && !walk.is_at_end(); walk.next()) ids.push_back(walk.id());
+  return ids;
 }
 
 /// What is pending with the consumer, delivered once more. Of what is gone only the id.
@@ -234,10 +262,7 @@ void reply_history(CommandContext& cx, const Source& source, const ReadRequest& 
   const Stream& stream = edit.stream();
   std::vector<StreamId> ids;
   if (const auto from = types::next_of(source.after)) {
-    value::StreamWalk walk = group.owned(*from);
-    for (; ids.size() < request.count_max && !walk.is_at_end(); walk.next()) {
-      ids.push_back(walk.id());
-    }
+    ids = take_ids(group.owned(*from), source.count_max);
   }
   cx.reply.array(ids.size());
   for (const StreamId id : ids) {
@@ -261,18 +286,20 @@ struct Idle {
   value::StreamPending pending;
 };
 
-/// What has been pending for so long, the longest first.
-std::vector<Idle> find_idle(CommandContext& cx, const Stream& stream, GroupEdit& group,
+/// What has been pending for so long, the longest first; nothing if that was not asked for.
+std::vector<Idle> find_idle(CommandContext& cx, const Stream& stream, const Source& source,
                             const ReadRequest& request) {
   std::vector<Idle> idle;
-  for (value::StreamWalk walk = stream.pending(group.number()); !walk.is_at_end(); walk.next()) {
+  if (!request.claim_idle_min_ms) return idle;
+  for (value::StreamWalk walk = stream.pending(source.group->number); !walk.is_at_end();
+       walk.next()) {
     const Idle one{walk.id(), walk.pending()};
     const bool suits = one.pending.consumer == 0 ||
                        cx.now().count - one.pending.delivered.count >= *request.claim_idle_min_ms;
     if (suits && stream.contains(one.id)) idle.push_back(one);
   }
   std::ranges::stable_sort(idle, {}, [](const Idle& one) { return one.pending.delivered.count; });
-  if (idle.size() > request.count_max) idle.resize(request.count_max);
+  if (idle.size() > source.count_max) idle.resize(source.count_max);
   return idle;
 }
 
@@ -290,10 +317,9 @@ void reply_new(CommandContext& cx, const Source& source, const ReadRequest& requ
   StreamEdit edit(cx, *source.key);
   GroupEdit group(cx, edit, *source.key, *request.group, *source.group, request.consumer);
   const Stream& stream = edit.stream();
-  std::vector<Idle> idle;
-  if (request.claim_idle_min_ms) idle = find_idle(cx, stream, group, request);
+  const std::vector<Idle> idle = find_idle(cx, stream, source, request);
   const std::uint64_t count =
-      std::min(stream.length() - source.first, request.count_max - idle.size());
+      std::min(stream.length() - source.first, source.count_max - idle.size());
   cx.reply.array(idle.size() + count);
   for (const Idle& one : idle) {
     value::StreamEntries entry = stream.entry_at(stream.rank(one.id));
@@ -329,12 +355,66 @@ void note_consumers(CommandContext& cx, const ReadRequest& request,
   }
 }
 
+// ---- MAXCOUNT and MAXSIZE
+
+/// What a stream would be answered with.
+std::vector<StreamId> ids_of(CommandContext& cx, const ReadRequest& request, const Source& source,
+                             const Stream& stream) {
+  std::vector<StreamId> ids;
+  if (source.what == Source::What::kHistory) {
+    const auto from = types::next_of(source.after);
+    const auto consumer = stream.find_consumer(source.group->number, request.consumer);
+    if (!from || !consumer) return ids;
+    return take_ids(stream.owned(source.group->number, consumer->number, *from), source.count_max);
+  }
+  for (const Idle& one : find_idle(cx, stream, source, request)) ids.push_back(one.id);
+  value::StreamEntries e = stream.entry_at(source.first);
+  for (std::uint64_t i = source.first; ids.size() < source.count_max && i < stream.length(); ++i) {
+    ids.push_back(e.id());
+    e.next();
+  }
+  return ids;
+}
+
+/// Shares out among the streams, in their order, what the reply may hold as a whole. The first
+/// entry is given however long it is; streams for which nothing is left are left out.
+void share_out(CommandContext& cx, const ReadRequest& request, std::vector<Source>* sources) {
+  resp::StringOutput text;  // the reply as it will be, as far as its length goes
+  resp::Reply reply(text, cx.reply.dialect() == resp::Dialect::kResp3 ? resp::Dialect::kResp3
+                                                                      : resp::Dialect::kResp2);
+  std::uint64_t given = 0;
+  const auto is_full = [&] {
+    return given >= request.total_count_max ||
+           (given > 0 && text.size() >= request.total_bytes_max);
+  };
+  for (Source& source : *sources) {
+    source.has_any = source.has_any && !is_full();
+    if (!source.has_any) continue;
+    begin_stream(reply, source.key->bytes);
+    const Stream stream = streams::stream_of(cx, *cx.keyspace.peek(*source.key));
+    source.count_max = std::min(source.count_max, request.total_count_max - given);
+    std::uint64_t count = 0;
+    for (const StreamId id : ids_of(cx, request, source, stream)) {
+      if (is_full()) break;
+      ++count;
+      ++given;
+      if (request.total_bytes_max == UINT64_MAX || !stream.contains(id)) continue;
+      value::StreamEntries entry = stream.entry_at(stream.rank(id));
+      streams::reply_entry(reply, entry);
+    }
+    source.count_max = count;
+  }
+}
+
 Outcome read_or_wait(CommandContext& cx, Arguments args, bool is_of_group) {
   ReadRequest request;
   request.is_of_group = is_of_group;
   TRY(read_request(cx, args, &request));
   std::vector<Source> sources;
   TRY(read_sources(cx, request, &sources));
+  if (request.total_count_max != UINT64_MAX || request.total_bytes_max != UINT64_MAX) {
+    share_out(cx, request, &sources);
+  }
   const auto count = static_cast<std::size_t>(std::ranges::count_if(sources, &Source::has_any));
   if (count == 0) {
     if (is_of_group) note_consumers(cx, request, sources);
@@ -352,7 +432,7 @@ Outcome read_or_wait(CommandContext& cx, Arguments args, bool is_of_group) {
     switch (source.what) {
       case Source::What::kBehind:
       case Source::What::kLast:
-        reply_entries(cx, source, source.what == Source::What::kLast ? 1 : request.count_max);
+        reply_entries(cx, source);
         break;
       case Source::What::kHistory:
         reply_history(cx, source, request);
@@ -369,11 +449,12 @@ Outcome read_or_wait(CommandContext& cx, Arguments args, bool is_of_group) {
 
 namespace streams {
 
-/// XREAD [COUNT count] [BLOCK ms] STREAMS key [key ...] id [id ...]
+/// XREAD [COUNT count] [MAXCOUNT count] [MAXSIZE bytes] [BLOCK ms] STREAMS key [key ...] id [id
+/// ...]
 Outcome xread(CommandContext& cx, Arguments args) { return read_or_wait(cx, args, false); }
 
-/// XREADGROUP GROUP group consumer [COUNT count] [BLOCK ms] [CLAIM min-idle-time] [NOACK] STREAMS
-/// key [key ...] id [id ...]
+/// XREADGROUP GROUP group consumer [COUNT count] [MAXCOUNT count] [MAXSIZE bytes] [BLOCK ms]
+/// [CLAIM min-idle-time] [NOACK] STREAMS key [key ...] id [id ...]
 Outcome xreadgroup(CommandContext& cx, Arguments args) { return read_or_wait(cx, args, true); }
 
 }  // namespace streams
