@@ -392,9 +392,12 @@ class Generator:
         """Now and then: another case, a word too many or too few."""
         if self.chance(0.1):
             words[0] = self.word(words[0].lower())
+        name = words[0].upper()
         if self.chance(0.015):
-            words.append(self.value())
-        if self.chance(0.015) and len(words) > 1 and words[0].upper() != b"SPOP":  # without count: as chance will have it
+            value = self.value()
+            if name not in (b"BLPOP", b"BRPOP"):  # it would be the timeout, in seconds
+                words.append(value)
+        if self.chance(0.015) and len(words) > 1 and name != b"SPOP":  # without count: as chance will have it
             words.pop()
         return words
 
