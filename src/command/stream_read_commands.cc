@@ -357,6 +357,8 @@ void note_consumers(CommandContext& cx, const ReadRequest& request,
 
 // ---- MAXCOUNT and MAXSIZE
 
+constexpr std::uint64_t kReplyBytesMin = 9;  ///< of an entry: "$3", "0-1" and ends of lines
+
 /// What a stream would be answered with.
 std::vector<StreamId> ids_of(CommandContext& cx, const ReadRequest& request, const Source& source,
                              const Stream& stream) {
@@ -392,13 +394,18 @@ void share_out(CommandContext& cx, const ReadRequest& request, std::vector<Sourc
     if (!source.has_any) continue;
     begin_stream(reply, source.key->bytes);
     const Stream stream = streams::stream_of(cx, *cx.keyspace.peek(*source.key));
-    source.count_max = std::min(source.count_max, request.total_count_max - given);
+    source.count_max = std::min({source.count_max, request.total_count_max - given,
+                                 request.total_bytes_max / kReplyBytesMin + 1});
     std::uint64_t count = 0;
     for (const StreamId id : ids_of(cx, request, source, stream)) {
       if (is_full()) break;
       ++count;
       ++given;
-      if (request.total_bytes_max == UINT64_MAX || !stream.contains(id)) continue;
+      if (request.total_bytes_max == UINT64_MAX) continue;
+      if (!stream.contains(id)) {
+        streams::reply_id(reply, id);
+        continue;
+      }
       value::StreamEntries entry = stream.entry_at(stream.rank(id));
       streams::reply_entry(reply, entry);
     }
