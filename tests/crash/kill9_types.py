@@ -120,8 +120,7 @@ def find_prefix(writer, crashed, twin):
             connection.call("SELECT", writer.database)
         model.pipeline(writer.sent[:writer.answered])
         wanted = digests(found)
-        first = digests(model)
-        state, done = first, writer.answered
+        state, done = digests(model), writer.answered
         while state != wanted and done < len(writer.sent):
             model.raw(*writer.sent[done])
             done += 1
