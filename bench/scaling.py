@@ -89,7 +89,8 @@ def main():
     arguments = parse_arguments()
     servers.set_deadline(arguments.deadline)
     report = Report(verbose=True)
-    one, two = (servers.diskdb(arguments.binary, None, "--threads", str(n), *arguments.option) for n in (1, 2))
+    one, two = (servers.diskdb(arguments.binary, None, "--threads", str(n), "--spread-connections", "always", *arguments.option)
+                for n in (1, 2))
     for server in (one, two):
         server.start()
         load(server, "set", 100, 2 * KEYS, arguments)

@@ -85,6 +85,8 @@ void server(CommandContext& cx, Lines& lines) {
   lines.add("config_file", facts.config_file);
   lines.add("io_threads_active", facts.thread_count > 1 ? 1 : 0);
   lines.add("network_threads", facts.thread_count);
+  lines.add("network_threads_active",
+            cx.services.statistics.active_network_threads.load(std::memory_order_relaxed));
 }
 
 void clients(CommandContext& cx, Lines& lines) {

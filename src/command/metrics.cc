@@ -139,6 +139,8 @@ void MetricsReader::add_server(MetricsText& text) const {
              static_cast<double>(facts.started_at.count) / 1000);
   text.gauge("diskdb_network_threads", "Threads that run commands.",
              static_cast<std::uint64_t>(facts.thread_count));
+  text.gauge("diskdb_active_network_threads", "Those that have connections.",
+             services_.statistics.active_network_threads.load(std::memory_order_relaxed));
   text.gauge("diskdb_writes_accepted", "1, or 0 while writes are refused.",
              std::uint64_t{is_anything_restricted(services_) ? 0U : 1U});
   const io::ProcessUsage usage = io::process_usage();

@@ -45,6 +45,7 @@ struct Statistics {
   std::atomic<std::uint64_t> commands_processed{0};
   std::atomic<std::uint64_t> connections_received{0};
   std::atomic<std::uint64_t> connections_rejected{0};
+  std::atomic<std::uint64_t> active_network_threads{0};  ///< that are to have connections
   std::atomic<std::uint64_t> net_input_bytes{0};
   std::atomic<std::uint64_t> net_output_bytes{0};
   std::atomic<std::uint64_t> peak_memory_bytes{0};

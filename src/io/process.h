@@ -29,6 +29,10 @@ enum class Work : std::uint8_t {
 /// What the operating system is to know of the calling thread. `name`: at most 15 characters.
 void introduce_thread(const char* name, Work work);
 
+/// For how long processors had nothing to do, all together, since the machine started; in steps of
+/// ten milliseconds. 0 where the system does not tell. Cost: three system calls.
+Micros machine_idle_time();
+
 std::int64_t process_id();
 /// As uname tells: "Linux 6.1.0-18-amd64 x86_64".
 std::string machine_name();

@@ -19,7 +19,7 @@ constexpr std::uint64_t kResumeDivisor = 2;  // reading goes on at half the boun
 }  // namespace
 
 Connection::Connection(LoopTools& tools, int socket_)
-    : tools_(tools),
+    : tools_(&tools),
       parser_(tools.parser_options),
       output_(tools.pool),
       reply_(output_, resp::Dialect::kResp2) {
@@ -34,12 +34,26 @@ Connection::Connection(LoopTools& tools, int socket_)
 }
 
 void Connection::leave() {
-  tools_.services.clients.remove(*this);
+  tools_->services.clients.remove(*this);
   unpark();
 }
 
+bool Connection::is_between_requests() const {
+  return is_idle() && input_.empty() && !is_sending && !is_out_of_turn_ && !is_input_over_ &&
+         !closes_after_reply && !is_closed && operation_count == 0 && !is_paused;
+}
+
+void Connection::go_to(LoopTools& tools) {
+  ASSERT(is_between_requests() && !own_ && !stash_);
+  tools_ = &tools;
+  parser_.use(tools.parser_options);
+  output_.use(tools.pool);
+  turn_ = 0;
+  served_period = 0;
+}
+
 void Connection::wake() {
-  if (!is_wake_posted.exchange(true, std::memory_order_acq_rel)) tools_.wake_box.post_wake(*this);
+  if (!is_wake_posted.exchange(true, std::memory_order_acq_rel)) tools_->wake_box.post_wake(*this);
 }
 
 void Connection::unpark_requests() { is_parked_ = false; }
@@ -63,7 +77,7 @@ bool Connection::time_out() {
 }
 
 std::span<char> Connection::receive_room() {
-  const Buffer& shared = *tools_.receive_buffer;
+  const Buffer& shared = *tools_->receive_buffer;
   if (stashes_input()) return {shared.data(), shared.capacity()};
   if (!wants_input()) return {};
   const std::size_t left = input_.size();
@@ -97,7 +111,7 @@ void Connection::take_received(std::size_t bytes) {
     return;
   }
   const std::size_t left = input_.size();
-  const Buffer& shared = *tools_.receive_buffer;
+  const Buffer& shared = *tools_->receive_buffer;
   const std::size_t wanted = left == 0 ? 0 : parser_.wanted_bytes();
   note_received(bytes);
   if (!wants_input()) {
@@ -115,7 +129,7 @@ void Connection::take_received(std::size_t bytes) {
 
 bool Connection::take_delivered(std::size_t offset, std::size_t bytes) {
   ASSERT(bytes > 0);
-  const char* data = tools_.receive_buffer->data() + offset;
+  const char* data = tools_->receive_buffer->data() + offset;
   note_received(bytes);
   if (!wants_input()) {
     if (!is_input_over_ && !closes_after_reply) stash(data, bytes);
@@ -123,7 +137,7 @@ bool Connection::take_delivered(std::size_t offset, std::size_t bytes) {
   }
   const std::size_t left = input_.size();
   if (left <= offset) {
-    char* begin = tools_.receive_buffer->data() + offset - left;
+    char* begin = tools_->receive_buffer->data() + offset - left;
     if (left > 0) std::memcpy(begin, input_.data(), left);
     own_.reset();
     input_ = {begin, left + bytes};
@@ -142,7 +156,7 @@ bool Connection::take_delivered(std::size_t offset, std::size_t bytes) {
 
 void Connection::note_received(std::size_t bytes) {
   if (!input_.empty()) {  // a long request is no silence
-    last_active_ms.store(tools_.services.clock.wall().count, std::memory_order_relaxed);
+    last_active_ms.store(tools_->services.clock.wall().count, std::memory_order_relaxed);
   }
   received_bytes.store(received_bytes.load(std::memory_order_relaxed) + bytes,
                        std::memory_order_relaxed);
@@ -152,7 +166,7 @@ void Connection::stash(const char* data, std::size_t bytes) {
   REACHED("connection: input came while requests wait");
   const std::size_t wanted = stash_bytes_ + bytes;
   if (!stash_) {
-    stash_ = tools_.pool.take(wanted);
+    stash_ = tools_->pool.take(wanted);
   } else if (stash_.capacity() < wanted) {
     stash_.grow(std::max(wanted, 2 * stash_.capacity()), stash_bytes_);
   }
@@ -166,7 +180,7 @@ void Connection::take_stash() {
   if (left == 0) {
     std::swap(own_, stash_);
   } else {
-    Buffer both = tools_.pool.take(left + stash_bytes_);
+    Buffer both = tools_->pool.take(left + stash_bytes_);
     std::memcpy(both.data(), input_.data(), left);
     std::memcpy(both.data() + left, stash_.data(), stash_bytes_);
     std::swap(own_, both);
@@ -185,15 +199,15 @@ void Connection::keep_input() {
     if (!own_) {
       // The requests borrow the shared buffer; so it is no longer shared.
       REACHED("connection: took the receive buffer over");
-      own_ = tools_.pool.take(tools_.receive_buffer->capacity());
-      std::swap(own_, *tools_.receive_buffer);
+      own_ = tools_->pool.take(tools_->receive_buffer->capacity());
+      std::swap(own_, *tools_->receive_buffer);
     }
     return;
   }
   const bool is_oversized =
       own_ && own_.capacity() > BufferPool::kSizes.back() && input_.size() < own_.capacity() / 8;
   if (own_ && !is_oversized) return;
-  Buffer fitting = tools_.pool.take(input_.size());
+  Buffer fitting = tools_->pool.take(input_.size());
   std::memcpy(fitting.data(), input_.data(), input_.size());
   own_ = std::move(fitting);
   input_ = {own_.data(), input_.size()};
@@ -214,12 +228,12 @@ bool Connection::can_run() const {
 }
 
 void Connection::run() {
-  if (turn_ != tools_.turn) turn_request_count_ = 0;
-  turn_ = tools_.turn;
+  if (turn_ != tools_->turn) turn_request_count_ = 0;
+  turn_ = tools_->turn;
   is_shrunk = false;
   is_out_of_turn_ = false;
   while (can_run()) {
-    if (output_.pending_bytes() > tools_.output_bytes_max) {
+    if (output_.pending_bytes() > tools_->output_bytes_max) {
       REACHED("connection: a slow reader waits");
       is_output_full_ = true;
       footprint.release();  // others want the room
@@ -241,7 +255,7 @@ void Connection::run() {
 
 bool Connection::parse_more() {
   if (input_.empty() && stash_bytes_ > 0) take_stash();
-  const auto status = parser_.parse(input_, tools_.batch_max);
+  const auto status = parser_.parse(input_, tools_->batch_max);
   input_.remove_prefix(parser_.consumed());
   if (!is_stream_decided_ && parser_.stream() != resp::Stream::kUndecided) {
     is_stream_decided_ = true;
@@ -259,7 +273,7 @@ bool Connection::parse_more() {
         take_stash();
         return parse_more();
       }
-      if (input_.size() > tools_.query_bytes_max) {
+      if (input_.size() > tools_->query_bytes_max) {
         REACHED("connection: a request larger than client-query-buffer-limit");
         closes_after_reply = true;
       }
@@ -274,8 +288,8 @@ bool Connection::parse_more() {
 }
 
 void Connection::execute() {
-  const Millis now = tools_.services.clock.wall();
-  const auto progress = tools_.dispatcher.run(*this, waiting_, reply_, now);
+  const Millis now = tools_->services.clock.wall();
+  const auto progress = tools_->dispatcher.run(*this, waiting_, reply_, now);
   waiting_ = waiting_.subspan(progress.done);
   is_parked_ = progress.is_parked;
   turn_request_count_ += progress.done;
@@ -329,7 +343,7 @@ void Connection::note_sent(std::size_t bytes) {
   sent_bytes.store(sent_bytes.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
   const std::uint64_t pending = output_.pending_bytes();
   output_bytes.store(pending, std::memory_order_relaxed);
-  if (is_output_full_ && pending <= tools_.output_bytes_max / kResumeDivisor) {
+  if (is_output_full_ && pending <= tools_->output_bytes_max / kResumeDivisor) {
     is_output_full_ = false;
     is_out_of_turn_ = can_run();
   }

@@ -57,8 +57,14 @@ struct LoopTools {
 ///   I2  Without unfinished input, parsed requests or pending output it holds no buffer.
 class Connection final : public Peer, public command::Session {
  public:
-  /// Borrows `tools` for its life.
+  /// Borrows `tools` for its life, or until go_to().
   Connection(LoopTools& tools, int socket);
+  /// Does it wait for nothing but its client's next request, of which nothing has come yet?
+  bool is_between_requests() const;
+  /// Another loop serves it from now on. Requires: is_between_requests(), no transport knows it,
+  /// no wake() is under way or can come, but for who holds the ClientRegistry's lock, as the caller
+  /// does.
+  void go_to(LoopTools& tools);
   /// Afterwards nobody calls wake(). The last thing before it goes.
   void leave();
 
@@ -112,8 +118,9 @@ class Connection final : public Peer, public command::Session {
   bool is_runnable_listed = false;  ///< in its list of connections to run
   bool is_sending = false;          ///< a send is under way
   bool is_closed = false;
-  bool is_shrunk = true;  ///< since the last request
-  Millis listed_until{};  ///< in its list of blocked connections; 0: not there
+  bool is_shrunk = true;            ///< since the last request
+  Millis listed_until{};            ///< in its list of blocked connections; 0: not there
+  std::uint32_t served_period = 0;  ///< the last in which it was served; 0: none of this loop's
   std::atomic<bool> is_wake_posted{false};
 
  private:
@@ -134,7 +141,7 @@ class Connection final : public Peer, public command::Session {
   void drop_input();
   void hold_output(log::Offset offset);
 
-  LoopTools& tools_;
+  LoopTools* tools_;  ///< changed under the ClientRegistry's lock, since wake() looks
   resp::RequestParser parser_;
   Bytes input_;  ///< not yet parsed
   Buffer own_;   ///< holds input_, or the requests that wait, if it is there

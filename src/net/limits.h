@@ -44,6 +44,11 @@ constexpr Millis kCongestedWait{5};
 /// A rest from reading, to slow writers, is this long: shorter ones add up first.
 constexpr std::int64_t kRestMicrosMin = 1000;
 constexpr std::int64_t kRestMicrosMax = 5000;
+/// How often connections are balanced between threads, how many leave a thread at once, and how
+/// long one's requests run until that holds the others of its thread up.
+constexpr Micros kBalancePeriod{250'000};
+constexpr std::size_t kTransferMax = 1000;
+constexpr std::uint64_t kHoldupNanos = 10'000'000;
 /// After which a connection gives back what it keeps for the next requests.
 constexpr Millis kSilenceBeforeShrinking{5000};
 

@@ -74,6 +74,7 @@ void Loop::run() {
     keep_house();
     publish_counts();
     bury_closed();
+    for (const Order& order : std::exchange(orders_, {})) carry_out(order);
   }
   finish();
 }
@@ -174,16 +175,28 @@ void Loop::accept_failed(int error_number) {
 void Loop::post_socket(Socket socket) {
   {
     const std::lock_guard lock(mailbox_.mutex);
-    mailbox_.sockets.push_back(std::move(socket));
+    mailbox_.mail.sockets.push_back(std::move(socket));
   }
-  if (!has_mail_.exchange(true, std::memory_order_acq_rel)) transport_->knock();
+  knock_for_mail();
 }
 
 void Loop::post_wake(Connection& connection) {
   {
     const std::lock_guard lock(mailbox_.mutex);
-    mailbox_.woken.push_back(&connection);
+    mailbox_.mail.woken.push_back(&connection);
   }
+  knock_for_mail();
+}
+
+void Loop::post_transfer(Loop& to, std::size_t connection_count, Which which) {
+  {
+    const std::lock_guard lock(mailbox_.mutex);
+    mailbox_.mail.orders.push_back({&to, connection_count, which});
+  }
+  knock_for_mail();
+}
+
+void Loop::knock_for_mail() {
   if (!has_mail_.exchange(true, std::memory_order_acq_rel)) transport_->knock();
 }
 
@@ -195,15 +208,15 @@ void Loop::log_advanced() {
 void Loop::open_mail() {
   if (has_log_advanced_.exchange(false, std::memory_order_acquire)) is_awaiting_log_ = false;
   if (!has_mail_.exchange(false, std::memory_order_acq_rel)) return;
-  std::vector<Socket> sockets;
-  std::vector<Connection*> woken;
+  Mail mail;
   {
     const std::lock_guard lock(mailbox_.mutex);
-    sockets.swap(mailbox_.sockets);
-    woken.swap(mailbox_.woken);
+    std::swap(mail, mailbox_.mail);
   }
-  for (Socket& socket : sockets) welcome(std::move(socket));
-  for (Connection* connection : woken) {
+  for (Socket& socket : mail.sockets) welcome(std::move(socket));
+  // Before the wake-ups, which may be for them.
+  for (auto& connection : mail.connections) adopt(std::move(connection));
+  for (Connection* connection : mail.woken) {
     connection->is_wake_posted.store(false, std::memory_order_release);
     if (connection->is_killed.load(std::memory_order_relaxed)) {
       close(*connection);
@@ -212,6 +225,7 @@ void Loop::open_mail() {
     connection->unpark_requests();
     list_runnable(*connection);
   }
+  orders_ = std::move(mail.orders);
 }
 
 void Loop::welcome(Socket socket) {
@@ -221,13 +235,84 @@ void Loop::welcome(Socket socket) {
                            settings.tcp_keepalive_seconds.load(std::memory_order_relaxed)),
                        .send_buffer_bytes = options_.socket_send_bytes,
                        .receive_buffer_bytes = options_.socket_receive_bytes});
-  auto connection = std::make_unique<Connection>(tools_, socket.release());
+  adopt(std::make_unique<Connection>(tools_, socket.release()));
+}
+
+void Loop::adopt(std::unique_ptr<Connection> connection) {
   connection->index = connections_.size();
   connections_.push_back(std::move(connection));
+  connection_count_.store(connections_.size(), std::memory_order_relaxed);
   if (const Status status = transport_->add(*connections_.back()); !status.ok()) {
     reception_.warn(status.error().message);
     close(*connections_.back());
   }
+}
+
+std::unique_ptr<Connection> Loop::take_out(Connection& connection) {
+  const std::size_t index = connection.index;
+  std::unique_ptr<Connection> taken = std::move(connections_[index]);
+  if (index + 1 != connections_.size()) {
+    connections_[index] = std::move(connections_.back());
+    connections_[index]->index = index;
+  }
+  connections_.pop_back();
+  connection_count_.store(connections_.size(), std::memory_order_relaxed);
+  return taken;
+}
+
+// ---- Connections go from loop to loop
+
+// At the end of a turn nothing but the transport and the lists of what is to be done knows a
+// connection.
+void Loop::carry_out(const Order& order) {
+  const std::uint32_t period = period_.load(std::memory_order_relaxed);
+  std::size_t left = order.connection_count;
+  for (std::size_t i = connections_.size(); i-- > 0 && left > 0;) {  // as close() moves them
+    Connection& connection = *connections_[i];
+    const bool was_served_lately =
+        connection.served_period != 0 && period - connection.served_period <= 1;
+    if (order.which == Which::kServedLately && !was_served_lately) continue;
+    if (connection.is_output_listed || connection.is_runnable_listed ||
+        connection.listed_until.count != 0 || !connection.is_between_requests()) {
+      continue;
+    }
+    if (hand_over(connection, *order.to)) --left;
+  }
+}
+
+bool Loop::hand_over(Connection& connection, Loop& to) {
+  connection.unpark();  // so only who finds it in the registry may wake it
+  {
+    const std::lock_guard registry_lock(services_.clients.mutex());
+    const std::lock_guard mailbox_lock(to.mailbox_.mutex);
+    if (to.mailbox_.is_closed || connection.is_wake_posted.load(std::memory_order_acquire)) {
+      return false;
+    }
+    REACHED("loop: a connection went to another loop");
+    transport_->remove(connection);
+    connection.go_to(to.tools_);
+    to.mailbox_.mail.connections.push_back(take_out(connection));
+  }
+  to.knock_for_mail();
+  return true;
+}
+
+void Loop::note_served(Connection& connection, std::uint64_t began_ticks) {
+  if (services_.statistics.ticks.nanos(began_ticks, now_ticks()) >= kHoldupNanos &&
+      connections_.size() > 1) [[unlikely]] {
+    held_others_up_.store(true, std::memory_order_relaxed);
+  }
+  const std::uint32_t period = period_.load(std::memory_order_relaxed);
+  if (connection.served_period == period) return;
+  connection.served_period = period;
+  served_count_.fetch_add(1, std::memory_order_relaxed);
+}
+
+Loop::Account Loop::take_account() {
+  period_.fetch_add(1, std::memory_order_relaxed);
+  return {.served_count = served_count_.exchange(0, std::memory_order_relaxed),
+          .connection_count = connection_count_.load(std::memory_order_relaxed),
+          .held_others_up = held_others_up_.exchange(false, std::memory_order_relaxed)};
 }
 
 // The object stays until the end of the turn, whose lists may still name it, and as long as the
@@ -240,7 +325,7 @@ void Loop::close(Connection& connection) {
   connection.leave();
   {
     const std::lock_guard lock(mailbox_.mutex);
-    std::erase(mailbox_.woken, &connection);
+    std::erase(mailbox_.mail.woken, &connection);
   }
   // Closing with unread input would make the kernel take back what was sent last: an error's text,
   // say.
@@ -250,14 +335,7 @@ void Loop::close(Connection& connection) {
   }
   Socket(std::exchange(connection.socket, -1)).reset();
   reception_.connection_count.fetch_sub(1, std::memory_order_relaxed);
-
-  const std::size_t index = connection.index;
-  closed_.push_back(std::move(connections_[index]));
-  if (index + 1 != connections_.size()) {
-    connections_[index] = std::move(connections_.back());
-    connections_[index]->index = index;
-  }
-  connections_.pop_back();
+  closed_.push_back(take_out(connection));
 }
 
 void Loop::bury_closed() {
@@ -276,22 +354,25 @@ std::span<char> Loop::receive_room(Peer& peer) { return connection_of(peer).rece
 void Loop::received(Peer& peer, std::size_t bytes) {
   Connection& connection = connection_of(peer);
   received_bytes_ += bytes;
+  const std::uint64_t began = now_ticks();
   connection.take_received(bytes);
-  after_run(connection);
+  after_run(connection, began);
 }
 
 bool Loop::delivered(Peer& peer, Buffer& buffer, std::size_t offset, std::size_t bytes) {
   Connection& connection = connection_of(peer);
   received_bytes_ += bytes;
   tools_.receive_buffer = &buffer;
+  const std::uint64_t began = now_ticks();
   const bool welcomes_more = connection.take_delivered(offset, bytes);
   tools_.receive_buffer = &receive_buffer_;
-  after_run(connection);
+  after_run(connection, began);
   return welcomes_more;
 }
 
-void Loop::after_run(Connection& connection) {
+void Loop::after_run(Connection& connection, std::uint64_t began_ticks) {
   has_run_ = true;
+  note_served(connection, began_ticks);
   if (connection.is_out_of_turn()) list_runnable(connection);
   list_output(connection);  // flush() also closes those that are finished
   if (connection.blocked_until() != connection.listed_until) [[unlikely]]
@@ -335,9 +416,10 @@ void Loop::run_listed() {
   for (Connection* connection : scratch_) {
     connection->is_runnable_listed = false;
     if (connection->is_closed) continue;
+    const std::uint64_t began = now_ticks();
     connection->run();
     if (connection->welcomes_input()) transport_->resume(*connection);
-    after_run(*connection);
+    after_run(*connection, began);
   }
 }
 
@@ -407,6 +489,7 @@ void Loop::await_log(log::Offset smallest_held) {
 
 void Loop::keep_house() {
   const Micros now = services_.clock.monotonic();
+  reception_.balance(now);
   if (now < next_housekeeping_) return;
   next_housekeeping_ = now + Micros{kHousekeepingPeriod.count * 1000};
   publish_buffer_figures();
@@ -476,6 +559,11 @@ void Loop::finish() {
     send_the_last();
   }
   if (services_.log != nullptr) services_.log->forget(*this);
+  {
+    const std::lock_guard lock(mailbox_.mutex);
+    mailbox_.is_closed = true;
+  }
+  has_mail_.store(true, std::memory_order_release);  // who posts last may not have said so yet
   open_mail();
   while (!connections_.empty()) close(*connections_.back());
   for (bury_closed(); !closed_.empty(); bury_closed()) {

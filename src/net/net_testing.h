@@ -99,7 +99,7 @@ class TestServer final : public command::Lifecycle {
   enum class Engine : bool { kMemory, kLogged };
 
   explicit TestServer(Engine engine = Engine::kMemory, std::size_t threads = 1,
-                      IoBackend backend = IoBackend::kAuto)
+                      IoBackend backend = IoBackend::kAuto, Spread spread = Spread::kAsNeeded)
       : keyspace_({.shard_count = 16, .database_count = 16, .hash_seed = 1},
                   engine == Engine::kLogged ? &log : nullptr),
         table_(command::all_families()),
@@ -117,6 +117,7 @@ class TestServer final : public command::Lifecycle {
     NetworkOptions options;
     options.thread_count = threads;
     options.backend = backend;
+    options.spread = spread;
     auto created = Network::create(services, options,
                                    [this](const std::string& line) { warnings.push_back(line); });
     network = std::move(*created);

@@ -220,7 +220,7 @@ TEST_P(Network, ASlowReaderIsBoundedAndHoldsNobodyUp) {
 }
 
 TEST_P(Network, HoldsRepliesUntilTheLogAllowsThem) {
-  TestServer server(Engine::kLogged, 2, GetParam());
+  TestServer server(Engine::kLogged, 2, GetParam(), Spread::kAlways);
   TestClient writer(server.port);
   TestClient reader(server.port);
   reader.expect(request({"GET", "other"}), "$-1\r\n");
@@ -292,7 +292,7 @@ TEST_P(Network, AParkedClientMayGo) {
 }
 
 TEST_P(Network, CountsExactlyFromManyThreads) {
-  TestServer server(Engine::kMemory, 2, GetParam());
+  TestServer server(Engine::kMemory, 2, GetParam(), Spread::kAlways);
   constexpr int kClients = 8;
   constexpr int kRounds = 200;
   std::vector<std::thread> threads;
@@ -413,7 +413,7 @@ TEST_P(Network, WhoGoesBetweenItsTurnsIsForgotten) {
 // A number of a socket that was closed soon names another one; nobody may get what was meant for
 // somebody else.
 TEST_P(Network, RepliesReachNobodyElseWhileConnectionsComeAndGo) {
-  TestServer server(Engine::kMemory, 2, GetParam());
+  TestServer server(Engine::kMemory, 2, GetParam(), Spread::kAlways);
   std::vector<std::thread> threads;
   for (int t = 0; t < 3; ++t) {
     threads.emplace_back([&server, t] {
@@ -485,7 +485,7 @@ TEST(NetworkUnasked, IsServedByEpoll) {
 }
 
 TEST_P(Network, StopsInGoodOrder) {
-  TestServer server(Engine::kLogged, 2, GetParam());
+  TestServer server(Engine::kLogged, 2, GetParam(), Spread::kAlways);
   TestClient writer(server.port);
   writer.send(request({"SET", "k", "1"}));
   EXPECT_TRUE(soon([&] { return server.log.appended() > 0; }));

@@ -17,6 +17,11 @@ OutputQueue::~OutputQueue() {
   while (first_ < pieces_.size()) drop_front();
 }
 
+void OutputQueue::use(BufferPool& pool) {
+  ASSERT(pending_bytes() == 0);
+  pool_ = &pool;
+}
+
 // Chunks grow with the burst, and begin as large as the last burst was: a reply of a few bytes must
 // not cost 64 KB on each of ten thousand connections, a pipeline must not be chopped into 512-byte
 // parts.
@@ -27,7 +32,7 @@ void OutputQueue::grow(std::size_t bytes) {
     next_chunk_bytes_ = std::min(BufferPool::kSizes.back(), next_chunk_bytes_ * 8);
   }
   Piece piece;
-  piece.buffer = pool_.take(std::max({bytes, next_chunk_bytes_, BufferPool::kSizes.front()}));
+  piece.buffer = pool_->take(std::max({bytes, next_chunk_bytes_, BufferPool::kSizes.front()}));
   piece.begin = piece.buffer.data();
   open_begin_ = piece.begin;
   end_ = piece.buffer.data();
@@ -45,7 +50,7 @@ void OutputQueue::close_piece() {
 
 void OutputQueue::append_shared(const SharedBytes& block, Bytes bytes) {
   close_piece();
-  pool_.note_referenced(static_cast<std::int64_t>(block.size()));
+  pool_->note_referenced(static_cast<std::int64_t>(block.size()));
   open_position_ += bytes.size();
   Piece piece;
   piece.shared = block;
@@ -99,7 +104,7 @@ void OutputQueue::note_sent(std::size_t bytes) {
 
 void OutputQueue::drop_front() {
   Piece& piece = pieces_[first_];
-  if (piece.shared) pool_.note_referenced(-static_cast<std::int64_t>(piece.shared.size()));
+  if (piece.shared) pool_->note_referenced(-static_cast<std::int64_t>(piece.shared.size()));
   piece = Piece();
   ++first_;
   if (first_ >= 64 && first_ * 2 >= pieces_.size()) {

@@ -21,11 +21,14 @@ namespace diskdb::net {
 /// Invariant: sent() <= end(); without pending bytes it holds no memory of the pool.
 class OutputQueue final : public resp::Output {
  public:
-  /// Borrows `pool` for its life.
-  explicit OutputQueue(BufferPool& pool) : pool_(pool) {}
+  /// Borrows `pool` for its life, or until use().
+  explicit OutputQueue(BufferPool& pool) : pool_(&pool) {}
   OutputQueue(const OutputQueue&) = delete;
   OutputQueue& operator=(const OutputQueue&) = delete;
   ~OutputQueue() override;
+
+  /// From now on memory comes from `pool`. Requires: nothing is pending.
+  void use(BufferPool& pool);
 
   void append_shared(const SharedBytes& block, Bytes bytes) override;
 
@@ -55,7 +58,7 @@ class OutputQueue final : public resp::Output {
   void drop_front();
   std::size_t size_of(std::size_t index) const;
 
-  BufferPool& pool_;
+  BufferPool* pool_;
   std::vector<Piece> pieces_;
   std::size_t first_ = 0;             ///< pieces before it are gone
   const char* open_begin_ = nullptr;  ///< of the open piece; null if none is open

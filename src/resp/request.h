@@ -50,8 +50,9 @@ enum class ParseStatus : std::uint8_t {
 /// the last input, of which some has been read.
 class RequestParser {
  public:
-  /// Borrows `options`, which may change between calls.
+  /// Borrows `options`, which may change between calls, for its life or until use().
   explicit RequestParser(const ParserOptions& options) : options_(&options) {}
+  void use(const ParserOptions& options) { options_ = &options; }
 
   /// Finds up to `requests_max` requests at the start of `input`. Empty ones (blank lines, *0) are
   /// skipped. The next call's input must begin consumed() bytes further on in the stream, whatever

@@ -399,6 +399,7 @@ Status Server::listen() {
   net::NetworkOptions options;
   options.thread_count = static_cast<std::size_t>(facts_.thread_count);
   options.backend = static_cast<net::IoBackend>(config_.number("io-backend"));
+  options.spread = static_cast<net::Spread>(config_.number("spread-connections"));
   options.backlog = static_cast<int>(config_.number("tcp-backlog"));
   options.loop = {
       .receive_buffer_bytes = static_cast<std::size_t>(config_.number("recv-buffer-size")),

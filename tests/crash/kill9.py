@@ -89,7 +89,8 @@ def drawn_options(arguments, chance):
     """Settings that must not matter to durability, drawn anew for every folder: segments that end often, few threads."""
     if arguments.binary == "redis":
         return []
-    return chance.choice([[], ["--max-log-size", "1mb"]]) + chance.choice([[], ["--threads", "1"], ["--threads", "4"]])
+    return chance.choice([[], ["--max-log-size", "1mb"]]) + chance.choice(
+        [[], ["--threads", "1"], ["--spread-connections", "always"], ["--threads", "4", "--spread-connections", "always"]])
 
 
 def run_folder(arguments, policy, chance, rounds, report, sums):

@@ -157,7 +157,8 @@ def run_round(server, writers, seconds, chance):
 
 def run_folder(arguments, policy, chance, rounds, report, sums):
     """Some rounds on one data folder."""
-    options = chance.choice([[], ["--max-log-size", "1mb"]]) + chance.choice([[], ["--threads", "1"]])
+    threads = chance.choice([[], ["--threads", "1"], ["--spread-connections", "always"]])
+    options = threads + chance.choice([[], ["--max-log-size", "1mb"]])
     server = servers.diskdb(arguments.binary, None, "--maxmemory", arguments.maxmemory, *options, fsync=policy)
     twin = servers.diskdb(arguments.binary, fsync="no")
     server.start()
