@@ -6,8 +6,10 @@
 namespace diskdb::net {
 namespace {
 
-/// Processors that nobody uses. With fewer than kFewIdle another thread would take the clients'.
+/// Processors that nobody uses: with fewer than these, threads take the clients'; another thread
+/// would; it may yet.
 constexpr double kFewIdle = 0.5;
+constexpr double kSomeIdle = 0.75;
 constexpr double kManyIdle = 1;
 /// Of a thread's time: above these there are more threads, where processors are idle.
 constexpr double kBusyThread = 0.7;  // with many idle ones
@@ -35,7 +37,7 @@ void ActiveThreads::note(const NetworkLoad& load, Micros now) {
   const double share = idle < kFewIdle ? kFrugalThread : kComfortableThread;
   const auto needed = static_cast<std::size_t>(std::ceil(busy / share));
   const double bound = idle < kManyIdle ? kFullThread : kBusyThread;
-  if (busy >= bound * static_cast<double>(count_) && idle >= kFewIdle) {
+  if (busy >= bound * static_cast<double>(count_) && idle >= kSomeIdle) {
     count_ = std::min(2 * count_, thread_count_);
     all_needed_at_ = now;
   } else if (needed >= count_) {

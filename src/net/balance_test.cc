@@ -20,7 +20,7 @@ TEST(Balance, OneThreadAsLongAsItSuffices) {
 
 TEST(Balance, MoreThreadsWhereProcessorsAreIdle) {
   ActiveThreads threads(6);
-  threads.note({.busy_processors = 0.9, .idle_processors = 0.2}, kSecond);
+  threads.note({.busy_processors = 0.9, .idle_processors = 0.7}, kSecond);
   EXPECT_EQ(threads.count(), 1U) << "another thread would take the clients' processor";
   threads.note({.busy_processors = 0.9, .idle_processors = 1.1}, kSecond);
   EXPECT_EQ(threads.count(), 2U);
@@ -47,7 +47,7 @@ TEST(Balance, FewerThreadsOnlyAfterAWhile) {
 
 TEST(Balance, FewerThreadsWhereClientsWantTheProcessors) {
   ActiveThreads threads(2);
-  threads.note({.busy_processors = 1, .idle_processors = 0.6}, kSecond);
+  threads.note({.busy_processors = 1, .idle_processors = 0.8}, kSecond);
   ASSERT_EQ(threads.count(), 2U);
   threads.note({.busy_processors = 0.9, .idle_processors = 0.6}, Micros{4'000'000});
   EXPECT_EQ(threads.count(), 2U) << "more than one is comfortable with";

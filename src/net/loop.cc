@@ -34,7 +34,6 @@ Loop::Loop(command::Services& services, Reception& reception, const LoopOptions&
       options_(options),
       pool_(options.keeps_buffers),
       transport_(std::move(transport)),
-      receive_buffer_(pool_.take(options.receive_buffer_bytes)),
       dispatcher_(services),
       tools_{.services = services,
              .dispatcher = dispatcher_,
@@ -55,6 +54,7 @@ void Loop::add_listener(int socket) {
 }
 
 void Loop::run() {
+  receive_buffer_ = pool_.take(options_.receive_buffer_bytes);  // here: memory of this thread's
   while (!is_stopping_.load(std::memory_order_acquire)) {
     ++tools_.turn;
     renew_bounds();
