@@ -152,13 +152,14 @@ def run_once(server, one, count):
     return load.benchmark(server, load.benchmark_command(server, what, DEPTH, count), count)
 
 
-def measure_load(ours, theirs, one, arguments):
-    """Pairs until the median of an attempt is within the bound, ATTEMPTS times at most. The row is the best attempt's."""
+def measure_load(ours, theirs, one, arguments, their_load=None):
+    """Pairs until the median of an attempt is within the bound, ATTEMPTS times at most. The row is the best attempt's. Redis, or
+    who else it is, is given the same unless `their_load` is another."""
     count = max(500, int(one.count * arguments.scale))
     their_count = max(500, int((one.theirs or one.count) * arguments.scale))
     rows = []
     while len(rows) < ATTEMPTS and not (rows and (one.target is None or rows[-1]["cpu_ratio"] <= one.target)):
-        pairs = [(run_once(ours, one, count), run_once(theirs, one, their_count)) for _ in range(arguments.pairs)]
+        pairs = [(run_once(ours, one, count), run_once(theirs, their_load or one, their_count)) for _ in range(arguments.pairs)]
         rows.append(load.row_of(one.name, DEPTH, count, pairs, one.target))
     best = min(rows, key=lambda row: row["cpu_ratio"])
     return {**best, "cpu_ratio_median": statistics.median(row["cpu_ratio"] for row in rows), "attempts": len(rows)}
