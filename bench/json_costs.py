@@ -4,7 +4,7 @@
   get     Server CPU of JSON.GET of one member of a document of 1 KB, the first, one in the middle and the last, beside GET of
           the same text: 10,000 of each, 16 in a pipeline; pairs A B A B, median of their ratios, as bench/compare_collections.py.
   set     JSON.SET of a scalar in a document of 100 KB: what it logs, and what the next checkpoint writes of the document.
-  memory  Growth of used memory for documents, in bytes a byte of their text: only stated.
+  memory  MEMORY USAGE of documents, in bytes a byte of their text: only stated.
 
     bench/json_costs.py
     bench/json_costs.py --short

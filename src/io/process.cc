@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/number.h"
 
 namespace diskdb::io {
 namespace {
@@ -22,29 +22,22 @@ constexpr int kBackgroundNice = 10;
 
 Micros micros(const timeval& time) { return {time.tv_sec * 1'000'000 + time.tv_usec}; }
 
-/// The second of the numbers in a small file of /proc, text; empty if there is none.
-std::string second_number_of(const char* path) {
+/// The second of the numbers in a small file of /proc; 0 if there is none.
+double second_number_of(const char* path) {
   const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};
+  if (fd < 0) return 0;
   char buffer[128];
   const ssize_t size = ::read(fd, buffer, sizeof(buffer));
   ::close(fd);
   const Bytes text(buffer, static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
   const std::size_t blank = text.find(' ');
-  if (blank == Bytes::npos) return {};
+  if (blank == Bytes::npos) return 0;
   const Bytes rest = text.substr(blank + 1);
-  return std::string(rest.substr(0, rest.find_first_of(" \n")));
-}
-
-template <typename Number>
-Number parse_or_zero(const std::string& text) {
-  Number number{};
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number;
+  return parse_double(rest.substr(0, rest.find_first_of(" \n"))).value_or(0);
 }
 
 std::uint64_t resident_pages() {
-  return parse_or_zero<std::uint64_t>(second_number_of("/proc/self/statm"));
+  return static_cast<std::uint64_t>(second_number_of("/proc/self/statm"));
 }
 
 std::uint64_t page_bytes() { return static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)); }
@@ -79,8 +72,7 @@ void introduce_thread(const char* name, Work work) {
 }
 
 Micros machine_idle_time() {
-  const auto seconds = parse_or_zero<double>(second_number_of("/proc/uptime"));
-  return {static_cast<std::int64_t>(seconds * 1e6)};
+  return {static_cast<std::int64_t>(second_number_of("/proc/uptime") * 1e6)};
 }
 
 std::int64_t process_id() { return ::getpid(); }

@@ -47,7 +47,7 @@ class Reception {
   std::atomic<std::size_t> connection_count{0};
 };
 
-/// Threads: run() on its own thread; post_*, stop and log_advanced on any.
+/// Threads: run() on its own thread; post_*, take_account, stop and log_advanced on any.
 class Loop final : public TransportHandler, public log::Listener, public WakeBox {
  public:
   /// Borrows everything for its life.

@@ -31,7 +31,8 @@ struct NetworkOptions {
   LoopOptions loop;
 };
 
-/// Threads: one at a time, but that the loops it owns run on their own.
+/// Threads: one at a time, but that the loops it owns run on their own, and call what a Reception
+/// has.
 class Network final : public Reception {
  public:
   /// Borrows `services` for its life. `warn` may be called on any thread.
@@ -73,14 +74,14 @@ class Network final : public Reception {
   std::vector<Socket> listeners_;
   std::vector<std::unique_ptr<Loop>> loops_;
   std::vector<std::thread> threads_;
-  std::vector<io::ThreadClock> thread_clocks_;
   std::size_t next_loop_ = 0;  ///< the first loop's thread, which accepts
 
   std::atomic<std::size_t> active_count_{0};  ///< threads that are to have connections
   std::atomic<std::int64_t> next_balance_micros_{INT64_MAX};
   std::mutex balance_mutex_;
-  ActiveThreads active_;     // guarded by balance_mutex_
-  ProcessorTimes measured_;  // guarded by balance_mutex_
+  std::vector<io::ThreadClock> thread_clocks_;  // guarded by balance_mutex_
+  ActiveThreads active_;                        // guarded by balance_mutex_
+  ProcessorTimes measured_;                     // guarded by balance_mutex_
 };
 
 }  // namespace diskdb::net

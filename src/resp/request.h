@@ -52,6 +52,7 @@ class RequestParser {
  public:
   /// Borrows `options`, which may change between calls, for its life or until use().
   explicit RequestParser(const ParserOptions& options) : options_(&options) {}
+  /// Other options from now on.
   void use(const ParserOptions& options) { options_ = &options; }
 
   /// Finds up to `requests_max` requests at the start of `input`. Empty ones (blank lines, *0) are
