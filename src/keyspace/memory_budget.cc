@@ -35,13 +35,15 @@ std::uint64_t block_cache_bytes(std::uint64_t limit) {
 }
 
 void MemoryBudget::note_used(std::uint64_t allocated, std::uint64_t resident, std::uint64_t keys) {
-  std::uint64_t others = allocated > keys ? allocated - keys : 0;
+  const std::uint64_t others = allocated > keys ? allocated - keys : 0;
+  // Pages that records share with holes: fewer records, fewer such pages.
+  const std::uint64_t holes = std::min(resident_excess(resident), limit() / 8);
+  others_.store(others + holes, std::memory_order_relaxed);
+}
+
+std::uint64_t MemoryBudget::resident_excess(std::uint64_t resident) const {
   const std::uint64_t bound = limit() / 100 * kResidentPercent;
-  if (is_tiered() && bound != 0 && resident > bound) {
-    // Pages that records share with holes: fewer records, fewer such pages.
-    others += std::min(resident - bound, limit() / 8);
-  }
-  others_.store(others, std::memory_order_relaxed);
+  return is_tiered() && bound != 0 && resident > bound ? resident - bound : 0;
 }
 
 std::uint64_t MemoryBudget::keys_max() const {

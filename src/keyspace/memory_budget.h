@@ -52,6 +52,8 @@ class alignas(64) MemoryBudget {
   /// Measured at the same time: what the allocator has given out, what the system says is resident
   /// (0: unknown), and what keys are accounted to cost.
   void note_used(std::uint64_t allocated, std::uint64_t resident, std::uint64_t keys);
+  /// How much more is resident than should be, values being moved out to a store; 0 without one.
+  std::uint64_t resident_excess(std::uint64_t resident) const;
   /// Beside keys, when last measured.
   std::uint64_t other_bytes() const { return others_.load(std::memory_order_relaxed); }
 

@@ -33,6 +33,10 @@ constexpr std::size_t kUringBufferBytesMax = 64_KiB;
 constexpr unsigned kUringSubmissions = 1024;
 constexpr unsigned kUringCompletions = 4096;
 
+/// Network threads that allocate from one arena: what one makes is replaced by what another makes,
+/// when connections have moved, and leaves holes where only the first could have filled them.
+constexpr std::size_t kThreadsPerArena = 4;
+
 /// What is kept of a client's further requests while a blocking command holds it.
 constexpr std::size_t kStashBytesBlocked = 256_KiB;
 

@@ -1,5 +1,6 @@
 #include "net/network.h"
 
+#include "io/allocator.h"
 #include "io/process.h"
 #include "net/epoll_transport.h"
 #include "net/limits.h"
@@ -63,10 +64,11 @@ Status Network::start(std::vector<Socket> sockets) {
     listeners_.push_back(std::move(socket));
   }
   set_active_count(is_balanced() ? active_.count() : loops_.size());
-  for (const auto& loop : loops_) {
-    threads_.emplace_back([&loop] {
+  for (std::size_t i = 0; i < loops_.size(); ++i) {
+    threads_.emplace_back([this, i] {
       io::introduce_thread("network", io::Work::kForClients);
-      loop->run();
+      io::allocate_from_arena(i / kThreadsPerArena);
+      loops_[i]->run();
     });
   }
   if (is_balanced()) {

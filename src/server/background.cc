@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "io/allocator.h"
 #include "io/huge_pages.h"
 #include "io/process.h"
 #include "keyspace/warmer.h"
@@ -49,12 +50,14 @@ void Background::start() {
     });
     threads_.emplace_back([this] {
       io::introduce_thread("warmer", io::Work::kInBackground);
+      io::allocate_from_arena(0);
       warm_up();
     });
   }
   for (int i = 0; parts_.loader != nullptr && i < kLoaderThreads; ++i) {
     threads_.emplace_back([this] {
       io::introduce_thread("loader", io::Work::kForClients);
+      io::allocate_from_arena(0);  // values, as network threads do
       parts_.loader->run();
     });
   }

@@ -4,8 +4,8 @@
 
 #include "command/config.h"
 #include "command/statistics.h"
+#include "io/allocator.h"
 #include "io/process.h"
-#include "server/memory.h"
 
 namespace diskdb::server {
 namespace {
@@ -22,6 +22,15 @@ constexpr std::int64_t kExpiryMicrosPerEffort = 50;
 // Looking at every table costs a cache miss each; a key may stay some steps longer than it should.
 constexpr std::size_t kStepsPerCircle = 3;
 constexpr std::int64_t kMeasureMicros = 100'000;
+
+// Where that is too much, what is free is given back first: making room for it would free more
+// pages, of which the allocator keeps the latest for a while, and so be too much again.
+std::uint64_t resident_bytes(const keyspace::MemoryBudget& budget) {
+  const std::uint64_t resident = io::process_usage().resident_bytes;
+  if (budget.resident_excess(resident) == 0) return resident;
+  io::release_unused_memory();
+  return io::process_usage().resident_bytes;
+}
 
 }  // namespace
 
@@ -112,12 +121,12 @@ void Cron::measure(Micros now) {
   if (micros < kMeasureMicros) return;
   command::Statistics& statistics = services_.statistics;
   keyspace::Keyspace& keyspace = services_.keyspace;
-  const AllocatedMemory allocated = allocated_memory();
-  const std::uint64_t used = allocated.used;
+  const io::AllocatorFigures allocator = io::allocator_figures();
+  const std::uint64_t used = allocator.allocated;
   // Keys that were flushed are freed in a moment. The memory engine does not refuse writes for
   // that; the disk engine, which refuses none anyway, keeps the fewer in memory meanwhile.
   const std::uint64_t leaving = keyspace.budget.is_tiered() ? 0 : keyspace.detached_bytes();
-  keyspace.budget.note_used(used + allocated.kept, io::process_usage().resident_bytes,
+  keyspace.budget.note_used(used + allocator.cached, resident_bytes(keyspace.budget),
                             keyspace.allocated_bytes() + leaving);
   statistics.used_memory_bytes.store(used, std::memory_order_relaxed);
   if (statistics.startup_memory_bytes.load(std::memory_order_relaxed) == 0) {

@@ -21,6 +21,7 @@
 
 #include "command/memory_settings.h"
 #include "command/string_commands.h"
+#include "io/allocator.h"
 #include "io/huge_pages.h"
 #include "io/process.h"
 #include "io/random.h"
@@ -93,7 +94,7 @@ Server::~Server() {
 }
 
 Status Server::start() {
-  configure_allocator();
+  io::configure_allocator();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);
   sigset_t ending;
