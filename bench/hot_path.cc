@@ -5,7 +5,8 @@
 //     hot_path LOAD PIPELINES [KEYS]
 //
 // LOAD: set, get, incr, mixed; hget, zscore, zadd (new members), zmove (new scores); xadd,
-// xreadgroup (of one entry), xack (of the oldest). KEYS, or elements of one value: 20000.
+// xreadgroup (of one entry), xack (of the oldest); jget (the last member of a document of 1 KB).
+// KEYS, or elements of one value: 20000.
 // counted_part() is what is counted; what it is given is prepared before. It is timed as well.
 #include <fmt/format.h>
 
@@ -82,6 +83,7 @@ std::vector<std::string> command_of(const std::string& load, std::uint64_t index
     return {"XREADGROUP", "GROUP", "group", "one", "COUNT", "1", "STREAMS", "stream", ">"};
   }
   if (load == "xack") return {"XACK", "stream", "group", fmt::format("{}-0", index % keys + 1)};
+  if (load == "jget") return {"JSON.GET", "json:" + number, "$.member40"};
   const std::string score = fmt::format("{}", random.below(1'000'000'000));
   if (load == "zadd") return {"ZADD", "scores", score, "new:" + score};
   if (load == "zmove") return {"ZADD", "scores", score, "member:" + number};
@@ -101,6 +103,16 @@ std::vector<std::string> command_of(const std::string& load, std::uint64_t index
 std::vector<std::vector<std::string>> preparation(const std::string& load, std::uint64_t i,
                                                   std::uint64_t keys, io::Random& random) {
   if (load == "hget") return {{"HSET", "hash", fmt::format("field:{:012}", i), "some value"}};
+  if (load == "jget") {
+    std::string text = "{";
+    for (std::uint64_t n = 0; n <= 40; ++n) {
+      const std::uint64_t number = 1'000'000 + i * n;
+      text += n % 2 == 0 ? fmt::format(R"("member{:02}":"some text {}",)", n, number)
+                         : fmt::format(R"("member{:02}":{},)", n, number);
+    }
+    text.back() = '}';
+    return {{"JSON.SET", fmt::format("json:{:012}", i), "$", text}};
+  }
   if (load.starts_with("x")) {
     std::vector<std::vector<std::string>> commands = {
         {"XADD", "stream", fmt::format("{}-0", i + 1), "field", fmt::format("value:{:012}", i)}};

@@ -15,6 +15,10 @@
 #include "keyspace/access.h"
 #include "resp/reply.h"
 
+namespace diskdb::types {
+class JsonPaths;
+}
+
 namespace diskdb::command {
 
 struct Services;
@@ -29,6 +33,7 @@ struct CommandContext {
   resp::Reply& reply;
   Services& services;
   io::Random& random;             ///< the dispatcher's
+  types::JsonPaths& json_paths;   ///< the dispatcher's
   std::string refusal_text = {};  ///< of Refusal::kWritten
   /// A blocking command that finds nothing may wait; not in a transaction, say.
   bool may_wait = true;

@@ -90,7 +90,8 @@ CommandContext Dispatcher::context(Session& session, const Row& row, std::span<c
           .session = session,
           .reply = reply,
           .services = services_,
-          .random = random_};
+          .random = random_,
+          .json_paths = json_paths_};
 }
 
 // ---- Groups of plain commands

@@ -25,6 +25,7 @@
 #include "io/random.h"
 #include "keyspace/access.h"
 #include "resp/request.h"
+#include "types/json_path.h"
 #include "value/element_prefetch.h"
 
 namespace diskdb::command {
@@ -124,6 +125,7 @@ class Dispatcher {
   Residency residency_;
   CallTimer timer_;
   io::Random random_;
+  types::JsonPaths json_paths_;
   std::array<const Row*, kGroupMax> rows_{};  ///< of a group
   std::array<Plain, kGroupMax> group_{};
   std::array<value::ElementPrefetch, kGroupMax> prefetches_;

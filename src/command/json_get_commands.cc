@@ -16,6 +16,8 @@ using types::JsonTokens;
 using types::JsonWalk;
 using types::JsonWriter;
 
+constexpr std::size_t kTextBytesUsual = 128;
+
 /// How JSON.GET answers in RESP3.
 enum class ReplyForm : std::uint8_t {
   kString,   ///< as in RESP2
@@ -108,7 +110,7 @@ Outcome write_paths(CommandContext& cx, JsonWalk& walk, const std::vector<Bytes>
       continue;  // named before
     }
     std::string ignored;
-    const auto path = JsonPath::parse(texts[i], &ignored);
+    const auto path = cx.json_paths.parse(texts[i], &ignored);
     if (!path) continue;
     writer->token({.kind = types::JsonKind::kName, .text = texts[i]});
     TRY(write_path(cx, walk, *path, is_legacy, writer));
@@ -145,7 +147,7 @@ Outcome reply_all_expanded(CommandContext& cx, JsonWalk& walk, const GetOptions&
   std::vector<JsonMatches> found(options.paths.size());
   for (std::size_t i = 0; i < found.size(); ++i) {
     std::string ignored;
-    const auto path = JsonPath::parse(options.paths[i], &ignored);
+    const auto path = cx.json_paths.parse(options.paths[i], &ignored);
     if (path) TRY(find_all(cx, walk, path->steps(), false, &found[i]));
   }
   cx.reply.array(found.size());
@@ -194,6 +196,7 @@ Outcome get(CommandContext& cx, Arguments args) {
     return reply_all_expanded(cx, walk, options);
   }
   std::string text;
+  text.reserve(kTextBytesUsual);
   JsonWriter writer(options.format, &text);
   if (options.paths.size() > 1) {
     TRY(write_paths(cx, walk, options.paths, &writer));
@@ -210,7 +213,7 @@ Outcome get(CommandContext& cx, Arguments args) {
 /// nowhere.
 Outcome mget(CommandContext& cx, Arguments args) {
   std::string ignored;
-  const auto path = JsonPath::parse(args.rest().back(), &ignored);
+  const auto path = cx.json_paths.parse(args.rest().back(), &ignored);
   cx.reply.array(cx.keys.size());
   for (const keyspace::Key& key : cx.keys) {
     const Record* record = cx.keyspace.find(key);

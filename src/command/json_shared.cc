@@ -18,7 +18,7 @@ using types::JsonWalk;
 
 Outcome parse_path(CommandContext& cx, Bytes text, JsonPath* path) {
   std::string error;
-  auto parsed = JsonPath::parse(text, &error);
+  auto parsed = cx.json_paths.parse(text, &error);
   if (!parsed) return cx.refuse("ERR " + error);
   *path = std::move(*parsed);
   return Outcome::done();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <compare>
+#include <cstring>
 
 #include "base/assert.h"
 
@@ -458,27 +459,77 @@ std::uint64_t child_at(JsonWalk& walk, std::uint64_t position, std::uint64_t ind
 
 namespace {
 
+/// Is a name's token, `entry`, that of `name`? Its last bytes are compared as one word, since names
+/// of a kind begin alike. Requires: eight bytes before the entry may be read, as a page's header.
+class NameIs {
+ public:
+  explicit NameIs(Bytes name) : name_(name), end_size_(std::min<std::size_t>(name.size(), 8)) {
+    if (end_size_ > 0) std::memcpy(&end_, name.data() + name.size() - end_size_, end_size_);
+  }
+  bool operator()(const char* entry, std::size_t size) const {
+    if (size != name_.size() + 1) return false;
+    if (end_size_ == 0) return true;
+    std::uint64_t end = 0;
+    std::memcpy(&end, entry + size - sizeof end, sizeof end);
+    return end >> (64 - 8 * end_size_) == end_ &&
+           (end_size_ == name_.size() || Bytes(entry + 1, name_.size()) == name_);
+  }
+
+ private:
+  Bytes name_;
+  std::size_t end_size_;
+  std::uint64_t end_ = 0;
+};
+
 /// find_member() among tokens [at, end) of a document of one page: without a cursor, since this is
-/// what a small document's commands mostly do. Requires: end is at most the page's count.
+/// what a small document's commands mostly do. `Length`: of the page's column of lengths. Requires:
+/// end is at most the page's count.
+template <typename Length>
 std::optional<std::uint64_t> find_in_page(const value::PageView& page, std::size_t at,
                                           std::size_t end, Bytes name, std::uint64_t* passed) {
-  std::size_t offset = page.offset(at);
-  while (at + 1 < end) {
-    const Bytes entry = page.entry_at(at, offset);
-    if (entry.size() == name.size() + 1 && entry.ends_with(name)) return at + 1;
-    offset += entry.size();
-    const Bytes value = page.entry_at(++at, offset);
-    offset += value.size();
-    ++at;
-    if (!value.empty() && value[0] >= static_cast<char>(JsonKind::kObject)) {
-      const std::size_t below =
-          std::min<std::size_t>(decode_json_token(value).tokens_below, end - at);
-      offset += page.sum_of_lengths(at, at + below);
+  const NameIs is_it(name);
+  const char* entry = page.heap() + page.offset(at);
+  const char* const lengths = page.lengths();
+  const auto length = [lengths](std::size_t index) {
+    Length stored = 0;
+    std::memcpy(&stored, lengths + index * sizeof stored, sizeof stored);
+    return std::size_t{stored};
+  };
+  std::uint64_t members = 0;
+  std::optional<std::uint64_t> found;
+  for (; at + 1 < end; ++members) {
+    const std::size_t name_size = length(at);
+    if (is_it(entry, name_size)) {
+      found = at + 1;
+      break;
+    }
+    entry += name_size;
+    const std::size_t value_size = length(at + 1);
+    at += 2;
+    if (value_size > 0 && entry[0] >= static_cast<char>(JsonKind::kObject)) [[unlikely]] {
+      const JsonToken token = decode_json_token({entry, value_size});
+      const std::size_t below = std::min<std::size_t>(token.tokens_below, end - at);
+      entry += page.sum_of_lengths(at, at + below);
       at += below;
     }
-    if (passed != nullptr) ++*passed;
+    entry += value_size;
   }
-  return std::nullopt;
+  if (passed != nullptr) *passed += members;
+  return found;
+}
+
+std::optional<std::uint64_t> find_in_page(const value::PageView& page, std::size_t at,
+                                          std::size_t end, Bytes name, std::uint64_t* passed) {
+  switch (page.length_bytes()) {
+    case 1:
+      return find_in_page<std::uint8_t>(page, at, end, name, passed);
+    case 2:
+      return find_in_page<std::uint16_t>(page, at, end, name, passed);
+    case 4:
+      return find_in_page<std::uint32_t>(page, at, end, name, passed);
+    default:
+      return std::nullopt;  // of a corrupt store: tokens are not empty
+  }
 }
 
 }  // namespace

@@ -2,7 +2,9 @@
 
 #include <re2/re2.h>
 
+#include <algorithm>
 #include <charconv>
+#include <functional>
 #include <utility>
 
 #include "types/json_text.h"
@@ -343,18 +345,38 @@ std::optional<JsonPath> JsonPath::parse(Bytes text, std::string* error) {
   std::string fixed(text);
   if (path.is_legacy_) fixed.insert(0, text.starts_with('.') ? "$" : "$.");
   PathParser parser(fixed);
-  if (parser.parse(&path.steps_)) return path;
-  *error = parser.error();
-  return std::nullopt;
+  auto steps = std::make_shared<JsonSteps>();
+  if (!parser.parse(steps.get())) {
+    *error = parser.error();
+    return std::nullopt;
+  }
+  path.steps_ = std::move(steps);
+  return path;
+}
+
+const JsonSteps& JsonPath::steps() const {
+  static const JsonSteps kNone;
+  return steps_ == nullptr ? kNone : *steps_;
 }
 
 bool JsonPath::is_static() const {
-  for (const JsonStep& step : steps_) {
+  for (const JsonStep& step : steps()) {
     const bool is_one = (step.kind == JsonStep::Kind::kNames && step.names.size() == 1) ||
                         (step.kind == JsonStep::Kind::kIndexes && step.indexes.size() == 1);
     if (!is_one) return false;
   }
   return true;
+}
+
+std::optional<JsonPath> JsonPaths::parse(Bytes text, std::string* error) {
+  if (text.empty() || text.size() > kTextBytesMax) return JsonPath::parse(text, error);
+  Parsed& parsed = parsed_[std::hash<Bytes>()(text) % kCount];
+  if (parsed.text == text) return parsed.path;
+  std::optional<JsonPath> path = JsonPath::parse(text, error);
+  const auto has_condition = [](const JsonStep& step) { return step.condition != nullptr; };
+  if (path && std::ranges::none_of(path->steps(), has_condition))
+    parsed = {std::string(text), *path};
+  return path;
 }
 
 }  // namespace diskdb::types

@@ -14,6 +14,7 @@
 // recurse.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -95,7 +96,7 @@ struct JsonCondition {
 std::shared_ptr<const re2::RE2> compile_expression(Bytes pattern);
 bool matches_expression(const re2::RE2& expression, Bytes text);
 
-/// Threads: immutable.
+/// Threads: immutable. A copy shares the steps.
 class JsonPath {
  public:
   /// The root, as `.` names it.
@@ -108,13 +109,32 @@ class JsonPath {
   static bool is_root(Bytes text) { return text == "$" || text == "."; }
 
   bool is_legacy() const { return is_legacy_; }
-  const JsonSteps& steps() const { return steps_; }
+  const JsonSteps& steps() const;
   /// Can it lead to one value at most?
   bool is_static() const;
 
  private:
   bool is_legacy_ = true;
-  JsonSteps steps_;
+  std::shared_ptr<const JsonSteps> steps_;  ///< null: none
+};
+
+/// Paths parsed lately: clients name the same ones again and again, and to parse one costs as much
+/// as to follow it. Those with filters, which may be large, and long ones are parsed each time.
+///
+/// Threads: one's own.
+class JsonPaths {
+ public:
+  /// As JsonPath::parse().
+  std::optional<JsonPath> parse(Bytes text, std::string* error);
+
+ private:
+  static constexpr std::size_t kCount = 64;
+  static constexpr std::size_t kTextBytesMax = 64;
+  struct Parsed {
+    std::string text;  ///< empty: nothing, which is no path
+    JsonPath path;
+  };
+  std::array<Parsed, kCount> parsed_;
 };
 
 }  // namespace diskdb::types

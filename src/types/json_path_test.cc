@@ -54,6 +54,34 @@ TEST(JsonPath, IsStaticIfItLeadsToOneValueAtMost) {
   }
 }
 
+// More than are remembered, so that they take each other's places.
+TEST(JsonPaths, AreWhatParsingGives) {
+  JsonPaths paths;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 300; ++i) {
+      const std::string name = "name" + std::to_string(i);
+      for (const std::string& text : {"$." + name, name, "$..[\"" + name + "\"]"}) {
+        std::string error;
+        const auto path = paths.parse(text, &error);
+        ASSERT_TRUE(path) << text;
+        EXPECT_EQ(path->is_legacy(), text == name);
+        EXPECT_EQ(path->steps().back().names, std::vector<std::string>{name});
+        EXPECT_EQ(path->steps().size(), text.starts_with("$..") ? 2U : 1U);
+      }
+    }
+    const std::string long_name(1000, 'n');
+    std::string error;
+    EXPECT_EQ(paths.parse(long_name, &error)->steps()[0].names[0], long_name);
+    EXPECT_TRUE(paths.parse("$", &error)->steps().empty());
+    EXPECT_NE(paths.parse("$[?(@.a>1)]", &error)->steps()[0].condition, nullptr);
+    EXPECT_FALSE(paths.parse("", &error));
+    EXPECT_FALSE(paths.parse("$[", &error));
+    std::string expected;
+    EXPECT_FALSE(JsonPath::parse("$[", &expected));
+    EXPECT_EQ(error, expected);
+  }
+}
+
 TEST(JsonPath, HostileExpressionsAreNone) {
   EXPECT_EQ(compile_expression("("), nullptr);
   EXPECT_EQ(compile_expression("((a{1000}){1000}){1000}"), nullptr);

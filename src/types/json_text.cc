@@ -301,11 +301,33 @@ void append_json_number(const JsonToken& token, std::string* out) {
   }
 }
 
+namespace {
+
+/// How many bytes from `at` on, a multiple of eight, have nothing to be escaped.
+std::size_t plain_words(Bytes text, std::size_t at) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101U;
+  constexpr std::uint64_t kTops = 0x80 * kOnes;
+  // The top bit of bytes below `limit`, and maybe of some above such a byte.
+  const auto below = [](std::uint64_t word, std::uint64_t limit) {
+    return (word - limit * kOnes) & ~word & kTops;
+  };
+  std::size_t size = 0;
+  for (; at + size + sizeof(std::uint64_t) <= text.size(); size += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data() + at + size, sizeof word);
+    if ((below(word, 0x20) | below(word ^ '"' * kOnes, 1) | below(word ^ '\\' * kOnes, 1)) != 0)
+      break;
+  }
+  return size;
+}
+
+}  // namespace
+
 void append_json_string(Bytes text, std::string* out) {
   constexpr char kDigits[] = "0123456789abcdef";
   out->push_back('"');
   std::size_t plain = 0;  // from here on nothing is to be escaped
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  for (std::size_t i = plain_words(text, 0); i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
     if (byte >= 0x20 && byte != '"' && byte != '\\') [[likely]]
       continue;
@@ -322,6 +344,7 @@ void append_json_string(Bytes text, std::string* out) {
       out->push_back(kDigits[byte >> 4U]);
       out->push_back(kDigits[byte & 15U]);
     }
+    i += plain_words(text, i + 1);
   }
   out->append(text.substr(plain));
   out->push_back('"');

@@ -192,6 +192,31 @@ TEST(JsonText, NumbersComeBack) {
   }
 }
 
+TEST(JsonText, EscapesWhatMustBeWhereverItStands) {
+  const auto escaped = [](char c) -> std::string {
+    constexpr Bytes kNamed = "\"\\\b\t\n\f\r";
+    if (const std::size_t i = kNamed.find(c); i != Bytes::npos) return {'\\', "\"\\btnfr"[i]};
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20) return {c};
+    return std::string("\\u00") + "01"[byte / 16] + "0123456789abcdef"[byte % 16];
+  };
+  const auto check = [&](const std::string& text) {
+    std::string shown;
+    append_json_string(text, &shown);
+    std::string expected = "\"";
+    for (const char c : text) expected += escaped(c);
+    EXPECT_EQ(shown, expected + '"');
+  };
+  for (int c = 0; c < 256; ++c) {
+    for (std::size_t at = 0; at < 20; ++at) {
+      std::string text = "plain text, as it is";
+      text[at] = static_cast<char>(c);
+      check(text);
+      check(text + text);
+    }
+  }
+}
+
 // Of many members, those named twice count once.
 TEST(JsonText, OfMembersNamedTwiceTheLastCounts) {
   std::string text = "{";

@@ -145,6 +145,7 @@ void CountedTree::descend(PageKey key, Bytes tail, Fingers* fingers, Path* path)
     if (path->depth > kFingerStepsMax) finger = nullptr;
     if (finger != nullptr) {
       finger->stamp = stamp;
+      finger->is_exact = false;
       finger->low = range.low;
       finger->high = range.high;
       finger->leaf = path->leaf;
@@ -153,7 +154,10 @@ void CountedTree::descend(PageKey key, Bytes tail, Fingers* fingers, Path* path)
     }
   }
   const PageView::Found found = path->leaf->view().lower_bound(key, tail, 0, guess);
-  if (finger != nullptr) finger->guess = found.index;
+  if (finger != nullptr && finger->guess != found.index) {
+    finger->guess = found.index;
+    finger->is_exact = false;
+  }
   path->index = found.index;
   path->is_equal = found.is_equal;
 }
@@ -203,6 +207,16 @@ CountedTree::Cursor CountedTree::lower_bound(PageKey key, Bytes tail) const {
 CountedTree::Cursor CountedTree::find(PageKey key, Bytes tail, Fingers* fingers) const {
   ASSERT(!is_by_position());
   if (count_ == 0) return {};
+  if (fingers != nullptr) {
+    const std::uint64_t stamp = frames_.stamp(*fingers);
+    const Finger& finger = fingers->of(stamp, key);
+    if (finger.stamp == stamp && is_of(finger, key)) [[likely]] {
+      const PageView page = finger.leaf->view();
+      if (finger.guess == page.count() || page.key(finger.guess) != key) return {};
+      const Bytes entry = page.entry_at(finger.guess, finger.offset);
+      if (tail_of(page, entry) == tail) return {finger.leaf, page, finger.guess, finger.offset};
+    }
+  }
   Path path;
   descend(key, tail, fingers, &path);
   if (!path.is_equal) return {};
@@ -305,6 +319,10 @@ bool CountedTree::Prefetch::step() {
         finger_.high = range_.high;
         finger_.leaf = frame_;
         finger_.guess = index_;
+        finger_.is_exact = true;
+        finger_.changes = frame_->changes;
+        finger_.key = key_;
+        finger_.offset = offset_;
         fingers_->of(finger_.stamp, key_) = finger_;
       }
       asked_ = Asked::kEntry;

@@ -262,6 +262,11 @@ class CountedTree {
     return (finger.low < key && key < finger.high) || holds_neighbours(finger, key, tail);
   }
   static bool holds_neighbours(const Finger& finger, PageKey key, Bytes tail);
+  /// Is it of a rehearsal for this key, and the leaf as it was? Requires: as leads_to().
+  static bool is_of(const Finger& finger, PageKey key) {
+    return finger.is_exact && finger.key == key && finger.changes == finger.leaf->changes &&
+           finger.low < key && key < finger.high;
+  }
   /// From the root to the leaf where the key and tail belong.
   KeyRange go_to_leaf(PageKey key, Bytes tail, Path* path) const;
   /// Is the path, down to step `depth`, along the right (left) edge of the tree?
@@ -409,6 +414,8 @@ class CountedTree::Cursor {
   Cursor() = default;
   Cursor(PageFrame* leaf, std::size_t index)
       : leaf_(leaf), page_(leaf->view()), index_(index), offset_(page_.offset(index)) {}
+  Cursor(PageFrame* leaf, const PageView& page, std::size_t index, std::size_t offset)
+      : leaf_(leaf), page_(page), index_(index), offset_(offset) {}
   void enter_neighbour(bool is_next);
   /// May the leaf behind this one have the key?
   static bool can_follow(const PageFrame* leaf, PageKey key);

@@ -589,8 +589,15 @@ void look_up_after_every_change(PageShape shape, Elements all) {
   const auto load = [&](auto missing_for) {
     while (const auto missing = missing_for()) keeper.install(tree, *missing);
   };
+  // As much as is resident.
+  const auto rehearse = [&](const Element& sought) {
+    CountedTree::Prefetch prefetch;
+    prefetch.begin(tree, sought.key, keeper.fingers());
+    while (prefetch.step()) continue;
+  };
   std::size_t cursor = 0;
   for (int step = 0; step < 3'000; ++step) {
+    for (int i = 0; i < 10; ++i) rehearse(all[numbers.below(all.size())]);
     const Element& one = all[1 + numbers.below(all.size() - 1)];
     load([&] { return tree.missing_to_erase(one.key, one.tail); });
     if (there.contains(one)) {
@@ -611,8 +618,12 @@ void look_up_after_every_change(PageShape shape, Elements all) {
     }
     for (const Element& sought : all) {
       load([&] { return tree.missing_for(sought.key, sought.tail); });
+      if (numbers.below(2) == 0) rehearse(sought);
       const auto found = tree.find(sought.key, sought.tail, keeper.fingers());
       ASSERT_EQ(!found.is_at_end(), there.contains(sought));
+      if (!found.is_at_end()) {
+        ASSERT_EQ(found.entry(), sought.tail);
+      }
       const auto rank =
           static_cast<std::uint64_t>(std::distance(there.begin(), there.lower_bound(sought)));
       ASSERT_EQ(tree.rank(sought.key, sought.tail, keeper.fingers()), rank);
@@ -624,7 +635,9 @@ void look_up_after_every_change(PageShape shape, Elements all) {
 TEST(CountedTree, WhatIsRememberedOfAPathIsTrue) {
   Numbers numbers(5);
   Elements all = {{{0, 0}, "m", ""}};
-  for (std::size_t i = 0; i < 100; ++i) all.push_back({{numbers.next(), 0}, "m", ""});
+  for (std::size_t i = 0; i < 100; ++i) {
+    all.push_back({{numbers.next(), 0}, std::string(1 + i % 7, 'm'), ""});
+  }
   look_up_after_every_change({.key_bytes = 8}, all);
 }
 

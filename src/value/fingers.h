@@ -35,6 +35,14 @@ struct Finger {
   PageKey high;
   PageFrame* leaf = nullptr;
   std::size_t guess = 0;  ///< about where in the leaf
+
+  /// Of a rehearsal: its key, and where in the leaf's heap entry `guess` begins, the first that is
+  /// not below the key; true as long as the leaf has seen so many changes.
+  bool is_exact = false;
+  std::uint32_t changes = 0;
+  PageKey key;
+  std::size_t offset = 0;
+
   std::size_t depth = 0;
   std::array<PageStep, kFingerStepsMax> steps;
 };

@@ -77,6 +77,7 @@ struct PageFrame {
   std::uint32_t dirty_index = kNotDirty;
   std::uint8_t level = 0;  ///< 0: a leaf
   bool is_stored = false;
+  std::uint32_t changes = 0;  ///< so many times its bytes were about to change
 };
 static_assert(sizeof(PageFrame) <= 48);
 
@@ -129,6 +130,8 @@ class PageFrames {
   }
   /// The page's bytes, unshared, with room for `size`. Requires: touch().
   char* reserve(PageFrame* frame, std::size_t size) {
+    if (++frame->changes == 0) [[unlikely]]
+      links_moved();  // so that nobody takes it for what it was that many changes ago
     if (frame->page.is_unique() && size <= frame->page.capacity()) [[likely]]
       return frame->page.writable();
     return move_page(frame, size);

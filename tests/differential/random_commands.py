@@ -190,10 +190,14 @@ class Generator:
         return self.pick([b"1", b"3", b"0.5", b"0.1", b"1e17", b"inf", b"nan", b"x"])
 
     def coordinates(self):
-        if self.chance(0.05):
-            return [self.pick([b"180", b"-180", b"181", b"x"]), self.pick([b"85.05112878", b"-85.05112878", b"86", b""])]
         spread = self.pick([1, 10, 180])
-        return [b"%.6f" % self.random.uniform(-spread, spread), b"%.6f" % self.random.uniform(-spread * 0.47, spread * 0.47)]
+        place = [b"%.6f" % self.random.uniform(-spread, spread), b"%.6f" % self.random.uniform(-spread * 0.47, spread * 0.47)]
+        # At an edge, but never two in the same place: see geo_options().
+        if self.chance(0.03):
+            place[0] = self.pick([b"180", b"-180", b"181", b"x"])
+        elif self.chance(0.03):
+            place[1] = self.pick([b"85.05112878", b"-85.05112878", b"86", b""])
+        return place
 
     def place(self):
         return b"p%d" % self.random.randrange(60)
