@@ -208,10 +208,10 @@ struct Row {
   Category categories = Category::kOfGroup;
 
   constexpr bool has(Flag flag) const { return command::has(flags, flag); }
-  /// Are its keys' values made of elements?
+  /// Are its keys' values made of elements, so that looking ahead for them pays? (A module: JSON.)
   constexpr bool is_of_elements() const {
     return group == Group::kHash || group == Group::kSet || group == Group::kSortedSet ||
-           group == Group::kList;
+           group == Group::kList || group == Group::kModule;
   }
   /// The one key's index if every request has exactly one key and it stands at a fixed place, else
   /// 0.

@@ -7,8 +7,10 @@ namespace diskdb::value {
 namespace {
 
 constexpr std::size_t kCacheLineBytes = 64;
-// Of a small page, from its start; the processor goes on by itself where it is read in order.
+// Of a small page, from its start: first without knowing its size, then all up to a bound, behind
+// which the processor goes on by itself where it is read in order.
 constexpr std::size_t kSmallPageBytes = 256;
+constexpr std::size_t kSmallPageBytesMax = 2048;
 
 void prefetch(const void* at, std::size_t bytes) {
   for (std::size_t i = 0; i < bytes; i += kCacheLineBytes) {
@@ -68,9 +70,15 @@ bool ElementPrefetch::step() {
         next_ = Next::kTrees;
       }
       return true;
-    case Next::kSmallPage:
-      object_->page().prefetch_columns();
+    case Next::kSmallPage: {
+      const value::PageView page = object_->page();
+      const std::size_t size = std::min(page.size(), kSmallPageBytesMax);
+      if (size > kSmallPageBytes) {
+        prefetch(page.bytes().data() + kSmallPageBytes, size - kSmallPageBytes);
+      }
+      page.prefetch_columns();
       return false;
+    }
     case Next::kTrees:
       if (object_->layout() == Layout::kScores) {
         prefetch(object_->trees_->scores.get(), sizeof(SortedSet));
