@@ -432,18 +432,10 @@ def check_death(arguments, report):
 # ---- All.
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    servers.add_binary_argument(parser)
-    parser.add_argument("--short", action="store_true", help="fewer elements, pairs and rounds")
-    parser.add_argument("--only", action="append", choices=SECTIONS, help="this section (may be repeated)")
+    parser = section_arguments(__doc__, SECTIONS, "fewer elements, pairs and rounds", "cpu", 5400)
     parser.add_argument("--match", action="append", default=[], metavar="TEXT",
                         help="only rows whose name begins with it (may be repeated)")
-    parser.add_argument("--pairs", type=int, help="cpu: measurements of each server (default: 3)")
-    parser.add_argument("--scale", type=float, help="cpu: times the operations (default: 1)")
     parser.add_argument("--elements", type=int, default=1_000_000, help="cpu, memory: of a large value (default: %(default)s)")
-    parser.add_argument("--option", action="append", default=[], help="passed on to DiskDB, as --option=--threads --option=1")
-    parser.add_argument("--json", metavar="FILE", help="write the figures there (- is standard output)")
-    parser.add_argument("--deadline", type=int, default=5400, help="seconds until it gives up (default: %(default)s)")
     arguments = parser.parse_args()
     arguments.pairs = arguments.pairs or (1 if arguments.short else 3)
     arguments.scale = arguments.scale or (0.1 if arguments.short else 1.0)
@@ -453,6 +445,21 @@ def parse_arguments():
     arguments.kinds = ("list", "hash") if arguments.short else KINDS  # of memory and death
     arguments.wants = lambda name: not arguments.match or any(name.startswith(text) for text in arguments.match)
     return arguments
+
+
+def section_arguments(description, sections, short, measured, deadline):
+    """A parser with what scripts of sections have in common: which are run, and how thoroughly. `short`: what --short means;
+    `measured`: the section with pairs."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    servers.add_binary_argument(parser)
+    parser.add_argument("--short", action="store_true", help=short)
+    parser.add_argument("--only", action="append", choices=sections, help="this section (may be repeated)")
+    parser.add_argument("--pairs", type=int, help=f"{measured}: measurements of each server (default: 3)")
+    parser.add_argument("--scale", type=float, help=f"{measured}: times the operations (default: 1)")
+    parser.add_argument("--option", action="append", default=[], help="passed on to DiskDB, as --option=--threads --option=1")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there (- is standard output)")
+    parser.add_argument("--deadline", type=int, default=deadline, help="seconds until it gives up (default: %(default)s)")
+    return parser
 
 
 def run_sections(checks, arguments):

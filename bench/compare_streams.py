@@ -10,14 +10,14 @@
     bench/compare_streams.py --short
 """
 
-import argparse
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from compare_collections import EACH, VALUE_20, WIDTH, Load, measure_load, measure_memory, run_sections  # noqa: E402
+from compare_collections import (EACH, VALUE_20, WIDTH, Load, measure_load, measure_memory, run_sections,  # noqa: E402
+                                 section_arguments)
 from lib import load, servers, watch  # noqa: E402
 from lib.resp import encode  # noqa: E402
 
@@ -116,16 +116,8 @@ def check_memory(arguments, report):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    servers.add_binary_argument(parser)
-    parser.add_argument("--short", action="store_true", help="fewer entries and pairs")
-    parser.add_argument("--only", action="append", choices=("cpu", "memory"), help="this section (may be repeated)")
+    parser = section_arguments(__doc__, ("cpu", "memory"), "fewer entries and pairs", "cpu", 3600)
     parser.add_argument("--entries", type=int, help="of the large stream (default: 1000000, short: 200000)")
-    parser.add_argument("--pairs", type=int, help="cpu: measurements of each server (default: 3)")
-    parser.add_argument("--scale", type=float, help="cpu: times the operations (default: 1)")
-    parser.add_argument("--option", action="append", default=[], help="passed on to DiskDB, as --option=--threads --option=1")
-    parser.add_argument("--json", metavar="FILE", help="write the figures there (- is standard output)")
-    parser.add_argument("--deadline", type=int, default=3600, help="seconds until it gives up (default: %(default)s)")
     arguments = parser.parse_args()
     arguments.entries = arguments.entries or (200_000 if arguments.short else 1_000_000)
     arguments.pairs = arguments.pairs or (1 if arguments.short else 3)

@@ -10,14 +10,13 @@
     bench/json_costs.py --short
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from compare_collections import RANDOM, WIDTH, Load, measure_load, run_sections  # noqa: E402
+from compare_collections import RANDOM, WIDTH, Load, measure_load, run_sections, section_arguments  # noqa: E402
 from lib import load, servers, watch  # noqa: E402
 from lib.resp import encode  # noqa: E402
 
@@ -105,15 +104,7 @@ def check_memory(arguments, _report):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    servers.add_binary_argument(parser)
-    parser.add_argument("--short", action="store_true", help="fewer documents and pairs")
-    parser.add_argument("--only", action="append", choices=("get", "set", "memory"), help="this section (may be repeated)")
-    parser.add_argument("--pairs", type=int, help="get: measurements of each (default: 3)")
-    parser.add_argument("--scale", type=float, help="get: times the operations (default: 1)")
-    parser.add_argument("--option", action="append", default=[], help="passed on to the server, as --option=--threads --option=1")
-    parser.add_argument("--json", metavar="FILE", help="write the figures there (- is standard output)")
-    parser.add_argument("--deadline", type=int, default=1200, help="seconds until it gives up (default: %(default)s)")
+    parser = section_arguments(__doc__, ("get", "set", "memory"), "fewer documents and pairs", "get", 1200)
     arguments = parser.parse_args()
     arguments.documents = 2000 if arguments.short else DOCUMENTS
     arguments.pairs = arguments.pairs or (1 if arguments.short else 3)
