@@ -65,7 +65,7 @@ def fill_commands(kind, key, numbers):
 
 
 def scattered(count, stride=1):
-    return [n * SCATTER % count * stride for n in range(count)]
+    return random.Random(7).sample(range(0, count * stride, stride), count)
 
 
 def fill_one(server, kind, key, count, stride=1):

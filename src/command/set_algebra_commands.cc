@@ -14,6 +14,7 @@ namespace diskdb::command::sets {
 namespace {
 
 using types::Set;
+using types::SetForm;
 
 enum class Operation : std::uint8_t { kInter, kUnion, kDiff };
 
@@ -82,6 +83,20 @@ void subtract(const Sources& sources, Visit visit) {
   });
 }
 
+/// Redis keeps what is left of the first set, or, where that seems to be less work, removes the
+/// others' members from a copy of it: then the copy's encoding stays. Source of the rule: t_set.c.
+bool is_left_of_copy(Operation operation, const Sources& sources) {
+  if (operation != Operation::kDiff || !sources[0]) return false;
+  std::uint64_t look_ups = 0;
+  std::uint64_t members = 0;
+  for (const auto& source : sources) {
+    if (!source) continue;
+    look_ups += sources[0]->count();
+    members += source->count();
+  }
+  return look_ups / 2 > members;
+}
+
 template <typename Visit>
 void for_each_of(Operation operation, const Sources& sources, Visit visit) {
   switch (operation) {
@@ -114,17 +129,19 @@ Outcome reply_members(CommandContext& cx, Operation operation) {
 
 /// The result replaces whatever is at the first key, which may be one of the sources.
 Outcome store(CommandContext& cx, Operation operation) {
+  const types::SetLimits limits = limits_of(cx);
   std::vector<std::string> members;
+  SetForm form = SetForm::kIntset;
   {
     Sources sources;
     TRY(find_sources(cx, cx.keys.subspan(1), &sources));
     members = result_of(operation, sources);
+    if (is_left_of_copy(operation, sources)) form = sources[0]->form_of_copy(limits);
   }
   cx.keyspace.erase(cx.key());
   if (!members.empty()) {
     SetEdit edit(cx, cx.key());
-    const types::SetLimits limits = limits_of(cx);
-    edit.set().expect_any();
+    edit.set().expect_any(form);
     for (const std::string& member : members) edit.set().add(member, limits);
     edit.edit().commit();
   }

@@ -25,6 +25,24 @@ void Set::show_large() {
   set_trait(object(), Trait::kIntegers, false);
 }
 
+SetForm Set::form_of_copy(const SetLimits& limits) const {
+  bool are_integers = true;
+  std::size_t longest = 0;
+  walk([&](Bytes member) {
+    are_integers = are_integers && parse_integer(member).has_value();
+    longest = std::max(longest, member.size());
+    return true;
+  });
+  if (are_integers) return count() <= limits.integers_max ? SetForm::kIntset : SetForm::kHashTable;
+  return count() <= limits.members_max && longest <= limits.member_bytes_max ? SetForm::kListpack
+                                                                             : SetForm::kHashTable;
+}
+
+void Set::expect_any(SetForm form) {
+  set_trait(object(), Trait::kIntegers, form == SetForm::kIntset);
+  set_trait(object(), Trait::kShowsLarge, form == SetForm::kHashTable);
+}
+
 void Set::expect(Bytes first, std::uint64_t count, const SetLimits& limits) {
   if (members_.is_empty()) {
     const bool is_integer = parse_integer(first).has_value();

@@ -25,6 +25,13 @@ struct SetLimits {
   std::uint64_t member_bytes_max;  ///< of a member then
 };
 
+/// How Redis keeps a set.
+enum class SetForm : std::uint8_t {
+  kIntset,
+  kListpack,
+  kHashTable,
+};
+
 /// Threads: as the object, which it borrows.
 class Set {
  public:
@@ -35,6 +42,8 @@ class Set {
   /// Places are 0 .. count() - 1 and valid until the next change. Borrowed until the next change or
   /// look-up.
   Bytes at(std::uint64_t place) const { return members_.at(place).entry(); }
+  /// What a set becomes that is given these members one by one.
+  SetForm form_of_copy(const SetLimits& limits) const;
   /// Is it the same one as `other`?
   bool is_same(const Set& other) const { return &members_.object() == &other.members_.object(); }
 
@@ -62,8 +71,9 @@ class Set {
 
   // ---- Changing. Requires: the object is open for change. What is given lies elsewhere.
 
-  /// Of an empty set: members come one by one, as results of set operations do.
-  void expect_any() { set_trait(object(), Trait::kIntegers); }
+  /// Of an empty set: members come one by one, as results of set operations do. `form`: what it was
+  /// when it had others, which have gone.
+  void expect_any(SetForm form = SetForm::kIntset);
   /// `count` members come, `first` first: Redis chooses how to keep them by that.
   void expect(Bytes first, std::uint64_t count, const SetLimits& limits);
   /// False if it is there already. An empty set has been told what to expect.

@@ -40,11 +40,11 @@ FAR = 2_000_000_000  # a Unix time beyond any run
 
 
 class Generator:
-    def __init__(self, seed, without=()):
-        """`without`: rows of MAKERS to leave out."""
+    def __init__(self, seed, without=(), beginnings=("",)):
+        """`without`: rows of MAKERS to leave out. `beginnings`: of the names of those to take."""
         self.random = random.Random(seed)
         self.entries = 1  # the milliseconds of the newest entry of any stream
-        makers = [row for name, row in MAKERS.items() if name not in without]
+        makers = [row for name, row in MAKERS.items() if name not in without and name.startswith(tuple(beginnings))]
         self._makers = [maker for _, maker in makers]
         self._weights = [weight for weight, _ in makers]
 

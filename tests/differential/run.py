@@ -185,7 +185,8 @@ def run_random(ours, theirs, seed, arguments, report):
     for side in (ours, theirs):
         side.fresh()
     # An encoding may be chosen anew by the replay, as it may by Redis's own.
-    generator = Generator(seed, without=["OBJECT", "ENCODING", "ENCODING of sorted sets"] if arguments.kill else [])
+    without = ["OBJECT", "ENCODING", "ENCODING of sorted sets"] if arguments.kill else []
+    generator = Generator(seed, without, arguments.match or [""])
     done = []
     try:
         while len(done) < count:
@@ -277,6 +278,8 @@ def parse_arguments():
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds (default: %(default)s)")
     parser.add_argument("--commands", type=int, default=10_000, help="commands a seed (default: %(default)s)")
     parser.add_argument("--keep-going", action="store_true", help="try the other seeds after one that differs")
+    parser.add_argument("--match", action="append", metavar="TEXT",
+                        help="of the random commands only rows of the table whose name begins with it (may be repeated)")
     parser.add_argument("--check-every", type=int, default=1000, help="commands between two digests (default: %(default)s)")
     parser.add_argument("--kill", action="store_true",
                         help="kill -9 and restart DiskDB at every digest: its replies must not show it")
