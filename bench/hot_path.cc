@@ -4,8 +4,9 @@
 //
 //     hot_path LOAD PIPELINES [KEYS]
 //
-// LOAD: set, get, incr, mixed; hget, zscore, zadd (new members), zmove (new scores); xadd,
-// xreadgroup (of one entry), xack (of the oldest); jget (the last member of a document of 1 KB).
+// LOAD: set, get, incr, mixed; lset (in the middle), hget, zscore, zadd (new members), zmove (new
+// scores); xadd, xreadgroup (of one entry), xack (of the oldest); jget (the last member of a
+// document of 1 KB).
 // KEYS, or elements of one value: 20000.
 // counted_part() is what is counted; what it is given is prepared before. It is timed as well.
 #include <fmt/format.h>
@@ -76,6 +77,7 @@ void append_command(const std::vector<std::string>& words, std::string* out) {
 std::vector<std::string> command_of(const std::string& load, std::uint64_t index,
                                     std::uint64_t keys, io::Random& random) {
   const std::string number = fmt::format("{:012}", random.below(keys));
+  if (load == "lset") return {"LSET", "list", fmt::format("{}", keys / 2), "element:" + number};
   if (load == "hget") return {"HGET", "hash", "field:" + number};
   if (load == "zscore") return {"ZSCORE", "scores", "member:" + number};
   if (load == "xadd") return {"XADD", "stream", "*", "field", "value:" + number};
@@ -102,6 +104,7 @@ std::vector<std::string> command_of(const std::string& load, std::uint64_t index
 /// What is there before the part that is counted.
 std::vector<std::vector<std::string>> preparation(const std::string& load, std::uint64_t i,
                                                   std::uint64_t keys, io::Random& random) {
+  if (load == "lset") return {{"RPUSH", "list", fmt::format("element:{:012}", i)}};
   if (load == "hget") return {{"HSET", "hash", fmt::format("field:{:012}", i), "some value"}};
   if (load == "jget") {
     std::string text = "{";

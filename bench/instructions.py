@@ -21,7 +21,7 @@ from lib.report import Report  # noqa: E402
 
 RECORD = ROOT / "bench" / "instructions.json"
 PROGRAM = ROOT / "build" / "release" / "hot_path"
-LOADS = ("set", "get", "incr", "mixed", "hget", "zscore", "zadd", "zmove", "xadd", "xreadgroup", "xack", "jget")
+LOADS = ("set", "get", "incr", "mixed", "lset", "hget", "zscore", "zadd", "zmove", "xadd", "xreadgroup", "xack", "jget")
 PIPELINES = 500
 TOLERANCE = 0.04  # processors differ in which copy of memcpy they get
 

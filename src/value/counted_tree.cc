@@ -48,13 +48,24 @@ TreeRoot CountedTree::root() const {
 CountedTree::Below CountedTree::link_at(const PageView& page, std::uint64_t position,
                                         std::uint64_t count) {
   if (position < count / 2) {
+    // Over several links at once, as long as they end before.
     std::size_t index = 0;
+    for (; index + PageView::kLinkGroup <= page.count(); index += PageView::kLinkGroup) {
+      const std::uint64_t group_count = page.sum_of_link_group(index);
+      if (position < group_count) break;
+      position -= group_count;
+    }
     for (; position >= page.link_count(index); ++index) position -= page.link_count(index);
     return {index, position, page.link_count(index)};
   }
   // From the end: `count` is where link `index` ends. The end itself belongs to the last page.
   std::size_t index = page.count() - 1;
   const bool is_end = position == count;
+  for (; !is_end && index >= PageView::kLinkGroup; index -= PageView::kLinkGroup) {
+    const std::uint64_t group_count = page.sum_of_link_group(index - PageView::kLinkGroup + 1);
+    if (position >= count - group_count) break;
+    count -= group_count;
+  }
   while (!is_end && index > 0 && position < count - page.link_count(index)) {
     count -= page.link_count(index--);
   }
@@ -66,10 +77,13 @@ std::size_t CountedTree::KeyRange::guess(const PageView& page, PageKey key) cons
   if (high.high <= low.high || key.high < low.high || key.high > high.high) {
     return PageView::kNoGuess;
   }
-  // Their upper 32 bits are near enough, and leave room for the count.
+  // Their upper 16 bits are near enough, and with the count a division of 32 bits, which is cheap.
+  static_assert(kPageEntriesMax <= UINT16_MAX);
   const std::uint64_t width = high.high - low.high;
-  const int shift = std::max(32 - std::countl_zero(width), 0);
-  return ((key.high - low.high) >> shift) * page.count() / (width >> shift);
+  const int shift = std::max(48 - std::countl_zero(width), 0);
+  const auto above_low = static_cast<std::uint32_t>((key.high - low.high) >> shift);
+  return above_low * static_cast<std::uint32_t>(page.count()) /
+         static_cast<std::uint32_t>(width >> shift);
 }
 
 void CountedTree::KeyRange::narrow(const PageView& page, std::size_t index) {
@@ -79,7 +93,10 @@ void CountedTree::KeyRange::narrow(const PageView& page, std::size_t index) {
 
 std::size_t CountedTree::link_for(const PageView& page, PageKey key, Bytes tail,
                                   std::size_t guess) {
-  const PageView::Found found = page.lower_bound(key, tail, 1, guess);
+  const std::size_t index = page.key_bound(key, 1, guess);
+  if (index == page.count() || page.key(index) != key) [[likely]]
+    return index - 1;
+  const PageView::Found found = page.lower_bound(key, tail, index, index);
   return found.is_equal ? found.index : found.index - 1;
 }
 
@@ -113,6 +130,16 @@ CountedTree::KeyRange CountedTree::go_to_leaf(PageKey key, Bytes tail, Path* pat
   }
   path->leaf = frame;
   return range;
+}
+
+const Finger* CountedTree::rehearsed(PageKey key, Fingers* fingers) const {
+  if (fingers == nullptr) return nullptr;
+  const std::uint64_t stamp = frames_.stamp(*fingers);
+  const Finger& finger = fingers->of(stamp, key);
+  const bool is_it = finger.stamp == stamp && finger.is_exact && finger.key == key &&
+                     finger.changes == finger.leaf->changes && finger.low < key &&
+                     key < finger.high;
+  return is_it ? &finger : nullptr;
 }
 
 // Entries with the very key of a bound may belong to a neighbour, but not those between two that
@@ -207,15 +234,11 @@ CountedTree::Cursor CountedTree::lower_bound(PageKey key, Bytes tail) const {
 CountedTree::Cursor CountedTree::find(PageKey key, Bytes tail, Fingers* fingers) const {
   ASSERT(!is_by_position());
   if (count_ == 0) return {};
-  if (fingers != nullptr) {
-    const std::uint64_t stamp = frames_.stamp(*fingers);
-    const Finger& finger = fingers->of(stamp, key);
-    if (finger.stamp == stamp && is_of(finger, key)) [[likely]] {
-      const PageView page = finger.leaf->view();
-      if (finger.guess == page.count() || page.key(finger.guess) != key) return {};
-      const Bytes entry = page.entry_at(finger.guess, finger.offset);
-      if (tail_of(page, entry) == tail) return {finger.leaf, page, finger.guess, finger.offset};
-    }
+  if (const Finger* finger = rehearsed(key, fingers)) {
+    const PageView page = finger->leaf->view();
+    if (finger->guess == page.count() || page.key(finger->guess) != key) return {};
+    const Bytes entry = page.entry_at(finger->guess, finger->offset);
+    if (tail_of(page, entry) == tail) return {finger->leaf, page, finger->guess, finger->offset};
   }
   Path path;
   descend(key, tail, fingers, &path);
@@ -226,6 +249,11 @@ CountedTree::Cursor CountedTree::find(PageKey key, Bytes tail, Fingers* fingers)
 CountedTree::Cursor CountedTree::find_first(PageKey key, Fingers* fingers) const {
   ASSERT(!is_by_position());
   if (count_ == 0) return {};
+  if (const Finger* finger = rehearsed(key, fingers)) {
+    const PageView page = finger->leaf->view();
+    if (finger->guess == page.count() || page.key(finger->guess) != key) return {};
+    return {finger->leaf, page, finger->guess, finger->offset};
+  }
   Path path;
   descend(key, {}, fingers, &path);
   const PageView page = path.leaf->view();

@@ -33,7 +33,8 @@
 
 namespace diskdb::value {
 
-/// What leaf pages aim at, their block's header included.
+/// What leaf pages aim at, their block's header included; inner pages of trees by key at twice as
+/// much, which makes a level less of a million entries. By position links are summed, not searched.
 constexpr std::size_t kTreePageBytes = 2048;
 /// No tree has more levels: each but the last few has tens of pages.
 constexpr std::size_t kTreeLevelsMax = 40;
@@ -248,8 +249,11 @@ class CountedTree {
     return split_pair(path.leaf->view().entry(path.index)).value;
   }
   PageShape inner_shape() const { return {leaf_shape_.key_bytes, true, false}; }
+  std::size_t page_bytes_of(const PageView& page) const {
+    return page.is_inner() && !is_by_position() ? 2 * page_bytes_ : page_bytes_;
+  }
   bool is_oversize(const PageView& page, std::size_t growth) const {
-    return page.size() + growth > page_bytes_ || page.count() >= kPageEntriesMax;
+    return page.size() + growth > page_bytes_of(page) || page.count() >= kPageEntriesMax;
   }
 
   void descend(std::uint64_t position, Path* path) const;
@@ -262,11 +266,9 @@ class CountedTree {
     return (finger.low < key && key < finger.high) || holds_neighbours(finger, key, tail);
   }
   static bool holds_neighbours(const Finger& finger, PageKey key, Bytes tail);
-  /// Is it of a rehearsal for this key, and the leaf as it was? Requires: as leads_to().
-  static bool is_of(const Finger& finger, PageKey key) {
-    return finger.is_exact && finger.key == key && finger.changes == finger.leaf->changes &&
-           finger.low < key && key < finger.high;
-  }
+  /// The one that a rehearsal for this key left, if the leaf is as it was and no other can have the
+  /// key; null.
+  const Finger* rehearsed(PageKey key, Fingers* fingers) const;
   /// From the root to the leaf where the key and tail belong.
   KeyRange go_to_leaf(PageKey key, Bytes tail, Path* path) const;
   /// Is the path, down to step `depth`, along the right (left) edge of the tree?

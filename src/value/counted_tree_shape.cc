@@ -364,7 +364,7 @@ void CountedTree::mend(const Path& path, const PageEdit& edit) {
   const PageFrame* frame = path.leaf;
   for (std::size_t depth = path.depth; depth > 0; --depth) {
     const Step& step = path.steps[depth - 1];
-    if (frame->page.size() <= page_bytes_ / 3) {
+    if (frame->page.size() <= page_bytes_of(frame->view()) / 3) {
       const bool is_merged = step.index > 0 && merge_at(step.frame, step.index - 1, edit);
       if (!is_merged && step.index + 1 < step.frame->children.size()) {
         merge_at(step.frame, step.index, edit);
@@ -384,7 +384,7 @@ bool CountedTree::merge_at(InnerFrame* parent, std::size_t left_index, const Pag
   }
   const PageView from = right->view();
   const PageView into = left->view();
-  const std::size_t room = page_bytes_ - page_bytes_ / 4;
+  const std::size_t room = page_bytes_of(into) / 4 * 3;
   if (into.size() + from.size() > room || into.count() + from.count() > kPageEntriesMax) {
     return false;
   }

@@ -444,6 +444,29 @@ TEST(CountedTree, AppendingAndPrependingLeaveFullPages) {
   }
 }
 
+// Pages with many links, of equal and of unequal counts.
+TEST(CountedTree, FindsEveryPosition) {
+  CountedTree tree(PageShape{.key_bytes = 0});
+  std::vector<std::string> all;
+  for (int i = 0; i < 30'000; ++i) {
+    all.push_back(std::to_string(i));
+    append(tree, all.back());
+  }
+  const auto look_at_all = [&] {
+    for (std::size_t i = 0; i < all.size(); ++i) ASSERT_EQ(tree.at(i).entry(), all[i]);
+    ASSERT_TRUE(tree.at(all.size()).is_at_end());
+  };
+  look_at_all();
+  Numbers numbers(1);
+  for (int i = 0; i < 3'000; ++i) {
+    const std::size_t position = numbers.below(all.size() / (1 + i % 7));
+    all.insert(all.begin() + static_cast<std::ptrdiff_t>(position), "x" + std::to_string(i));
+    tree.insert_at(position, Entry::whole(all[position]), no_store());
+  }
+  look_at_all();
+  tree.verify_invariants();
+}
+
 TEST(CountedTree, AscendingKeysLeaveFullPages) {
   CountedTree tree(PageShape{.key_bytes = 8});
   const std::string text(20, 'x');
@@ -618,7 +641,15 @@ void look_up_after_every_change(PageShape shape, Elements all) {
     }
     for (const Element& sought : all) {
       load([&] { return tree.missing_for(sought.key, sought.tail); });
+      load([&] { return tree.missing_of(sought.key); });
       if (numbers.below(2) == 0) rehearse(sought);
+      const auto first_there = there.lower_bound({sought.key, "", ""});
+      const bool has_key = first_there != there.end() && first_there->key == sought.key;
+      const auto first = tree.find_first(sought.key, keeper.fingers());
+      ASSERT_EQ(!first.is_at_end(), has_key);
+      if (has_key) {
+        ASSERT_EQ(first.entry(), first_there->tail);
+      }
       const auto found = tree.find(sought.key, sought.tail, keeper.fingers());
       ASSERT_EQ(!found.is_at_end(), there.contains(sought));
       if (!found.is_at_end()) {

@@ -64,7 +64,7 @@ class Fingers {
   std::uint64_t new_stamp() { return ++last_stamp_; }
 
  private:
-  static constexpr unsigned kBits = 6;  // a pipeline of look-ups in sorted sets, and some room
+  static constexpr unsigned kBits = 7;  // a pipeline of look-ups in sorted sets, and some room
 
   std::array<Finger, 1U << kBits> fingers_;
   std::uint64_t last_stamp_;

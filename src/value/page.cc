@@ -208,7 +208,8 @@ std::size_t PageView::longest(std::size_t first, std::size_t last) const {
 
 std::uint64_t PageView::sum_of_links(std::size_t first, std::size_t last) const {
   std::uint64_t sum = 0;
-  for (std::size_t i = first; i < last; ++i) sum += link_count(i);
+  for (; first + kLinkGroup <= last; first += kLinkGroup) sum += sum_of_link_group(first);
+  for (; first < last; ++first) sum += link_count(first);
   return sum;
 }
 

@@ -191,6 +191,14 @@ class PageView {
   }
   /// Requires: is_inner(), first <= last <= count().
   std::uint64_t sum_of_links(std::size_t first, std::size_t last) const;
+  /// Of kLinkGroup links. Requires: is_inner(), first + kLinkGroup <= count().
+  std::uint64_t sum_of_link_group(std::size_t first) const {
+    std::uint64_t sum = 0;
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < kLinkGroup; ++i) sum += link_count(first + i);
+    return sum;
+  }
+  static constexpr std::size_t kLinkGroup = 8;
 
   struct Found {
     std::size_t index = 0;  ///< of the first entry not below what was sought; count() if none is
