@@ -328,7 +328,11 @@ bool CountedTree::Prefetch::step() {
     case Asked::kFrame:
       enter();
       page_.prefetch_columns(guess_);
-      if (!frame_->is_inner()) __builtin_prefetch(frame_->page.data());  // changes ask who holds it
+      if (frame_->is_inner()) {
+        __builtin_prefetch(frame_->as_inner()->children.data() + guess_);
+      } else {
+        __builtin_prefetch(frame_->page.data());  // changes ask who holds it
+      }
       asked_ = Asked::kColumns;
       return true;
     case Asked::kColumns:
@@ -342,6 +346,9 @@ bool CountedTree::Prefetch::step() {
       index_ = page_.key_bound(key_, 0, guess_);
       offset_ = page_.offset(index_);
       __builtin_prefetch(page_.heap() + offset_);
+      if (index_ < page_.count()) {
+        __builtin_prefetch(page_.heap() + offset_ + page_.length(index_) - 1);
+      }
       if (fingers_ != nullptr && finger_.depth <= kFingerStepsMax) {
         finger_.low = range_.low;
         finger_.high = range_.high;

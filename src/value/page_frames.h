@@ -69,15 +69,16 @@ struct PageFrame {
   bool is_inner() const { return level != 0; }
   InnerFrame* as_inner();
 
+  // What a search reads comes first, so that it mostly lies in one line.
   SharedBytes page;
-  std::uint64_t header = 0;      ///< the page's first bytes: a search need not load them from there
-  InnerFrame* parent = nullptr;  ///< null for the root
-  PageId id = 0;
+  std::uint64_t header = 0;   ///< the page's first bytes: a search need not load them from there
+  std::uint32_t changes = 0;  ///< so many times its bytes were about to change
+  std::uint8_t level = 0;     ///< 0: a leaf
+  bool is_stored = false;
   std::uint32_t epoch = 0;  ///< of the last change
   std::uint32_t dirty_index = kNotDirty;
-  std::uint8_t level = 0;  ///< 0: a leaf
-  bool is_stored = false;
-  std::uint32_t changes = 0;  ///< so many times its bytes were about to change
+  InnerFrame* parent = nullptr;  ///< null for the root
+  PageId id = 0;
 };
 static_assert(sizeof(PageFrame) <= 48);
 
