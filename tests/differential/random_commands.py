@@ -219,7 +219,9 @@ class Generator:
         shape = [b"BYRADIUS", size()] if self.chance(0.5) else [b"BYBOX", size(), size()]
         words = center + shape + [self.pick([b"km", b"mi", b"m", b"ft"])]
         if self.chance(0.15):
-            return [b"GEOSEARCHSTORE", self.pick(GEO_KEYS), self.pick(GEO_KEYS)] + words + self.options((b"STOREDIST",), most=1)
+            if self.chance(0.5):  # distances are no places
+                return [b"GEOSEARCHSTORE", self.pick(ZSET_KEYS), self.pick(GEO_KEYS)] + words + [b"STOREDIST"]
+            return [b"GEOSEARCHSTORE", self.pick(GEO_KEYS), self.pick(GEO_KEYS)] + words
         if self.chance(0.3):
             return [b"GEOSEARCH", self.pick(GEO_KEYS)] + words  # in the order of searching
         return [b"GEOSEARCH", self.pick(GEO_KEYS)] + words + self.geo_options()
