@@ -12,6 +12,12 @@ constexpr std::size_t kCacheLineBytes = 64;
 constexpr std::size_t kSmallPageBytes = 256;
 constexpr std::size_t kSmallPageBytesMax = 2048;
 
+/// Both ends: most entries lie in two lines at most.
+void prefetch(Bytes entry) {
+  __builtin_prefetch(entry.data());
+  __builtin_prefetch(entry.data() + entry.size() - 1);
+}
+
 void prefetch(const void* at, std::size_t bytes) {
   for (std::size_t i = 0; i < bytes; i += kCacheLineBytes) {
     __builtin_prefetch(static_cast<const char*>(at) + i);
@@ -40,7 +46,9 @@ void ElementPrefetch::set_out(const Object& object, Bytes member, std::optional<
   fingers_ = fingers;
   score_ = score;
   has_member_ = member.data() != nullptr;
-  if (has_member_) hash_ = member_hash(member);
+  if (!has_member_) return;
+  hash_ = member_hash(member);
+  if (fingers != nullptr) place_ = fingers->place_of(member);
 }
 
 // Is the member looked for in a tree?
@@ -72,11 +80,20 @@ bool ElementPrefetch::step() {
       return true;
     case Next::kSmallPage: {
       const value::PageView page = object_->page();
+      page.prefetch_columns();
+      if (has_member_ && page.is_pairs()) {
+        next_ = Next::kSmallEntry;
+        return true;
+      }
       const std::size_t size = std::min(page.size(), kSmallPageBytesMax);
       if (size > kSmallPageBytes) {
         prefetch(page.bytes().data() + kSmallPageBytes, size - kSmallPageBytes);
       }
-      page.prefetch_columns();
+      return false;
+    }
+    case Next::kSmallEntry: {
+      const value::PageView page = object_->page();
+      if (place_ < page.count()) prefetch(page.entry(place_));
       return false;
     }
     case Next::kTrees:

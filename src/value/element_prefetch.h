@@ -33,7 +33,16 @@ class ElementPrefetch {
   bool step();
 
  private:
-  enum class Next : std::uint8_t { kObject, kSmallPage, kTrees, kTree, kWay, kScore, kNewScore };
+  enum class Next : std::uint8_t {
+    kObject,
+    kSmallPage,
+    kSmallEntry,
+    kTrees,
+    kTree,
+    kWay,
+    kScore,
+    kNewScore,
+  };
 
   void set_out(const Object& object, Bytes member, std::optional<double> score, Fingers* fingers);
   bool has_way() const;
@@ -45,6 +54,7 @@ class ElementPrefetch {
   std::uint64_t hash_ = 0;
   std::optional<double> score_;
   bool has_member_ = false;
+  std::uint16_t place_ = 0;  ///< of the member in a small hash, a guess
   Next next_ = Next::kObject;
   CountedTree::Prefetch way_;
 };

@@ -18,7 +18,8 @@ constexpr std::size_t kStepsMax = 40;
 
 std::size_t steps(const Object& object, Bytes member, std::optional<double> score = std::nullopt) {
   ElementPrefetch prefetch;
-  prefetch.begin(object, member, score, nullptr);
+  Fingers fingers(1);
+  prefetch.begin(object, member, score, &fingers);
   std::size_t count = 1;
   while (count < kStepsMax && prefetch.step()) ++count;
   return count;

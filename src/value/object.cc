@@ -587,7 +587,7 @@ void Sequence::erase(std::uint64_t first, std::uint64_t last) {
 // ---- Dictionary
 
 ElementCursor Dictionary::find(Bytes member) const {
-  if (object_->is_small()) return at(object_->page().find_tail(member));
+  if (object_->is_small()) return at(find_in_page(member));
   const PageKey key{member_hash(member), 0};
   need([&] { return tree().missing_for(key, member); });
   const CountedTree::Cursor found = tree().find(key, member, fingers());
@@ -595,16 +595,27 @@ ElementCursor Dictionary::find(Bytes member) const {
 }
 
 bool Dictionary::contains(Bytes member) const {
-  if (object_->is_small()) return object_->page().find_tail(member) < object_->page().count();
+  if (object_->is_small()) return find_in_page(member) < object_->page().count();
   const PageKey key{member_hash(member), 0};
   need([&] { return tree().missing_for(key, member); });
   return !tree().find(key, member, fingers()).is_at_end();
 }
 
+// Members of sets are not remembered: what one set has says nothing of others.
+std::size_t Dictionary::find_in_page(Bytes member) const {
+  const PageView page = object_->page();
+  if (!page.is_pairs() || fingers() == nullptr) return page.find_tail(member);
+  std::uint16_t& place = fingers()->place_of(member);
+  static_assert(kSmallCountMax <= UINT16_MAX);
+  const std::size_t index = page.find_tail_near(member, place);
+  if (index != place && index < page.count()) place = static_cast<std::uint16_t>(index);
+  return index;
+}
+
 std::optional<PairView> Dictionary::pair_of(Bytes field) const {
   if (object_->is_small()) {
     const PageView page = object_->page();
-    const std::size_t index = page.find_tail(field);
+    const std::size_t index = find_in_page(field);
     if (index == page.count()) return std::nullopt;
     return split_pair(page.entry(index));
   }
@@ -635,9 +646,8 @@ bool Dictionary::put(Bytes field, Bytes value, Millis expiry) {
     object_->traits_ |= kFieldExpiryTrait;
   }
   if (object_->is_small()) {
-    const PageView page = object_->page();
-    const std::size_t index = page.find_tail(field);
-    const bool is_new = index == page.count();
+    const std::size_t index = find_in_page(field);
+    const bool is_new = index == object_->page().count();
     if (is_new) {
       insert_in_page(index, {}, entry);
     } else {
@@ -660,9 +670,8 @@ bool Dictionary::put(Bytes field, Bytes value, Millis expiry) {
 
 bool Dictionary::erase(Bytes member) {
   if (object_->is_small()) {
-    const PageView page = object_->page();
-    const std::size_t index = page.find_tail(member);
-    if (index == page.count()) return false;
+    const std::size_t index = find_in_page(member);
+    if (index == object_->page().count()) return false;
     erase_in_page(index, 1);
     return true;
   }

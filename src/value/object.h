@@ -482,6 +482,8 @@ class Dictionary : public ObjectHandle {
 
  private:
   friend class ObjectHandle;
+  /// Requires: small.
+  std::size_t find_in_page(Bytes member) const;
   CountedTree& dates() const { return *object_->trees_->dates; }
   template <typename Ask>
   void need_dates(Ask ask) const;

@@ -21,6 +21,7 @@ struct Rig {
     use.source = &pages;
     use.edit.epoch = 5;
     use.edit.watcher = &watcher;
+    use.edit.fingers = &fingers;
   }
   void maybe_evict() {
     if (random() % 50 == 0) pages.store_and_evict(*object, &use);
@@ -36,6 +37,7 @@ struct Rig {
 
   TestPages pages;
   NoWatcher watcher;
+  Fingers fingers{11};
   ObjectUse use;
   ObjectRef object;
   std::mt19937_64 random{11};

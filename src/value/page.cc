@@ -309,18 +309,24 @@ std::size_t PageView::find_tail(Bytes tail, std::size_t first, std::size_t strid
   std::size_t offset = this->offset(std::min(first, count_));
   // What the entry begins with, a date apart, and how long it must be at least.
   const std::size_t prefix_size = is_pairs_ ? Entry::pair(tail, {}).size() - tail.size() : 0;
+  const std::size_t least = prefix_size + tail.size();
   // Names often begin alike: the last eight bytes tell most of them apart.
   const bool has_end = tail.size() >= 8;
-  const std::size_t end_at = has_end ? prefix_size + tail.size() - 8 : 0;
+  const std::size_t end_at = has_end ? least - 8 : 0;
   const std::uint64_t end = has_end ? load_word(tail.data() + tail.size() - 8) : 0;
+  const auto may_be = [&](const char* at, std::size_t length) {
+    return length >= least &&
+           (!has_end || load_word(at + end_at) == end || (is_pairs_ && at[0] == kDateMark[0]));
+  };
   const auto is_it = [&](const char* at, std::size_t length) {
-    if (is_pairs_ && has_date({at, length})) [[unlikely]] {
+    if (!may_be(at, length)) [[likely]]
+      return false;
+    if (is_pairs_ && has_date({at, length})) {
       at += kMarkAndDateBytes;
       length -= kMarkAndDateBytes;
     }
-    const bool can_be = is_pairs_ ? length >= prefix_size + tail.size() : length == tail.size();
-    return can_be && (!has_end || load_word(at + end_at) == end) &&
-           std::memcmp(at + prefix_size, tail.data(), tail.size()) == 0 &&
+    const bool can_be = is_pairs_ ? length >= least : length == tail.size();
+    return can_be && std::memcmp(at + prefix_size, tail.data(), tail.size()) == 0 &&
            (!is_pairs_ || split_pair({at, length}).key.size() == tail.size());
   };
   if (stride == 1 && length_bytes_ == 1) [[likely]] {

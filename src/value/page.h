@@ -214,6 +214,11 @@ class PageView {
   /// The first entry from `first` on, of those `stride` apart, whose tail is `tail`; count() if
   /// there is none. Cost: linear.
   std::size_t find_tail(Bytes tail, std::size_t first = 0, std::size_t stride = 1) const;
+  /// As find_tail(tail) where no two entries have the same tail; looks at entry `guess` first,
+  /// which need not exist.
+  std::size_t find_tail_near(Bytes tail, std::size_t guess) const {
+    return guess < count_ && this->tail(guess) == tail ? guess : find_tail(tail);
+  }
 
   static constexpr std::size_t kNoGuess = SIZE_MAX;
   /// Starts loading what a search touches first: all keys, or those about the guess.

@@ -115,7 +115,10 @@ void expect_equal(const Model& model, const TestPage& page) {
     }
     ASSERT_LE(view.find_tail(expected.first), i);
     ASSERT_EQ(view.find_tail(expected.first, i), i);
+    ASSERT_EQ(view.find_tail_near(expected.first, i), i);
+    ASSERT_EQ(view.find_tail_near("an entry that is not there", i), view.count());
   }
+  ASSERT_EQ(view.find_tail_near("an entry that is not there", view.count()), view.count());
   ASSERT_TRUE(walk.is_at_end());
   ASSERT_EQ(view.find_tail("an entry that is not there"), view.count());
 }
