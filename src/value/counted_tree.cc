@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kBlockHeaderBytes = 24;
 constexpr std::size_t kPageBytesMin = 64;
 constexpr std::size_t kGravesFreedAtOnce = 64;
+constexpr std::size_t kCacheLineBytes = 64;
 
 }  // namespace
 
@@ -320,6 +321,7 @@ void CountedTree::Prefetch::go_down() {
   range_.narrow(page_, index);
   if (finger_.depth < kFingerStepsMax) finger_.steps[finger_.depth] = {inner, index};
   ++finger_.depth;
+  __builtin_prefetch(page_.links() + index * kPageLinkBytes, 1);
   frame_ = inner->children[index];
 }
 
@@ -373,6 +375,14 @@ std::optional<Bytes> CountedTree::Prefetch::entry() const {
   if (asked_ != Asked::kEntry) return std::nullopt;
   if (index_ == page_.count() || page_.key(index_) != key_) return std::nullopt;
   return page_.entry_at(index_, offset_);
+}
+
+void CountedTree::Prefetch::ask_for_rest() const {
+  if (asked_ != Asked::kEntry) return;
+  const char* const end = page_.lengths() + page_.count() * page_.length_bytes();
+  for (const char* at = page_.heap() + offset_; at < end; at += kCacheLineBytes) {
+    __builtin_prefetch(at, 1);
+  }
 }
 
 PageFrame* CountedTree::neighbour(const PageFrame* leaf, bool is_next, bool* is_cold) {

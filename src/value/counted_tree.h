@@ -353,6 +353,8 @@ class CountedTree::Prefetch {
   bool step();
   /// The entry with the key that the look-up has come to, if there is one.
   std::optional<Bytes> entry() const;
+  /// Asks for what moves when an entry is inserted there, or erased. Requires: step() said false.
+  void ask_for_rest() const;
 
  private:
   /// What was asked for last.

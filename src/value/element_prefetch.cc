@@ -114,16 +114,23 @@ bool ElementPrefetch::step() {
       if (object_->layout() != Layout::kScores) return false;
       // Of a sorted set this was the index: it says where in the score tree the member is.
       const std::optional<Bytes> found = way_.entry();
-      if (!found) return begin_new_score();
+      if (!found) {
+        if (score_) way_.ask_for_rest();
+        return begin_new_score();
+      }
       std::uint64_t score = 0;
       const Bytes value = split_pair(*found).value;
       std::memcpy(&score, value.data(), std::min(value.size(), sizeof score));
       return begin_way(Next::kScore, object_->tree(), score);
     }
     case Next::kScore:
-      return way_.step() || begin_new_score();
+      if (way_.step()) return true;
+      if (score_) way_.ask_for_rest();
+      return begin_new_score();
     case Next::kNewScore:
-      return way_.step();
+      if (way_.step()) return true;
+      way_.ask_for_rest();
+      return false;
   }
   return false;
 }
