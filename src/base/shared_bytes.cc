@@ -1,19 +1,17 @@
 #include "base/shared_bytes.h"
 
-#include <cstdlib>
 #include <cstring>
 #include <new>
 
 #include "base/assert.h"
-#include "base/size_class.h"
+#include "base/slabs.h"
 
 namespace diskdb {
 
 SharedBytes SharedBytes::allocate(std::size_t size, std::size_t capacity) {
   ASSERT(size <= capacity);
-  const std::size_t total = size_class(sizeof(Block) + capacity);
-  void* memory = std::malloc(total);
-  ASSERT(memory != nullptr);
+  const std::size_t total = slabs::block_size(sizeof(Block) + capacity);
+  void* memory = slabs::allocate(total);
   SharedBytes bytes;
   bytes.block_ = new (memory) Block{.holders = 1, .size = size, .capacity = total - sizeof(Block)};
   return bytes;
@@ -30,8 +28,9 @@ std::size_t SharedBytes::allocated_bytes() const { return sizeof(Block) + block_
 void SharedBytes::reset() {
   if (block_ == nullptr) return;
   if (block_->holders.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    const std::size_t total = allocated_bytes();
     block_->~Block();
-    std::free(block_);
+    slabs::release(block_, total);
   }
   block_ = nullptr;
 }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
@@ -19,9 +20,22 @@ constexpr bool kIsInUse = true;
 #endif
 
 constexpr std::size_t kSlabBytes = 32 * 1024;
-constexpr std::size_t kSizeCount = (kSizeMax - kSizeMin) / 16 + 1;
-constexpr std::uint32_t kBatch = 32;  // blocks that a thread fetches or gives back at once
-constexpr std::uint32_t kKeptMax = 2 * kBatch;  // of a size, by a thread
+constexpr std::size_t kNarrowSizeCount = (kSizeMax - kSizeMin) / 16 + 1;
+constexpr std::size_t kSizeCount =
+    kNarrowSizeCount + std::countr_zero(kWideSizeMax / kWideSizeMin) + 1;
+
+/// How many blocks a thread fetches or gives back at once; it keeps at most twice as many.
+constexpr std::uint32_t batch_of(std::size_t size) { return size <= kSizeMax ? 32 : 4; }
+
+constexpr std::size_t index_of(std::size_t size) {
+  return size <= kSizeMax ? (size - kSizeMin) / 16
+                          : kNarrowSizeCount + std::countr_zero(size / kWideSizeMin);
+}
+constexpr std::size_t size_at(std::size_t index) {
+  return index < kNarrowSizeCount ? kSizeMin + 16 * index
+                                  : kWideSizeMin << (index - kNarrowSizeCount);
+}
+static_assert(index_of(kWideSizeMax) == kSizeCount - 1 && size_at(kSizeCount - 1) == kWideSizeMax);
 
 /// A free block.
 struct Free {
@@ -53,11 +67,11 @@ std::atomic<std::size_t> total_bytes{0};
 ///   I2  At most one of them has no other.
 class Depot {
  public:
-  /// A list of kBatch blocks of `size` bytes.
+  /// A list of batch_of(size) blocks of `size` bytes.
   Free* fetch(std::size_t size) {
     const std::lock_guard lock(m_);
     Free* batch = nullptr;
-    for (std::uint32_t i = 0; i < kBatch; ++i) {
+    for (std::uint32_t i = 0; i < batch_of(size); ++i) {
       if (first_ == nullptr) link(create());
       Free* block = take(*first_, size);
       block->next = batch;
@@ -139,8 +153,6 @@ class Depot {
   Slab* spare_ = nullptr;  ///< a wholly free one
 };
 
-std::size_t index_of(std::size_t size) { return (size - kSizeMin) / 16; }
-
 /// By size. As malloc's, this state belongs to the process; it is never destroyed, since threads
 /// may end after main().
 std::array<Depot, kSizeCount>& depots() {
@@ -156,7 +168,7 @@ class Magazines {
   Magazines& operator=(const Magazines&) = delete;
   ~Magazines() {
     for (std::size_t i = 0; i < kSizeCount; ++i) {
-      depots()[i].give_back(magazines_[i].first, magazines_[i].count, kSizeMin + 16 * i);
+      depots()[i].give_back(magazines_[i].first, magazines_[i].count, size_at(i));
     }
   }
 
@@ -174,7 +186,7 @@ class Magazines {
     Magazine& magazine = magazines_[index_of(size)];
     auto* block = new (memory) Free{magazine.first};
     magazine.first = block;
-    if (++magazine.count > kKeptMax) [[unlikely]]
+    if (++magazine.count > 2 * batch_of(size)) [[unlikely]]
       empty(magazine, size);
   }
 
@@ -188,12 +200,12 @@ class Magazines {
 
   [[gnu::noinline]] static void fill(Magazine& magazine, std::size_t size) {
     magazine.first = depots()[index_of(size)].fetch(size);
-    magazine.count = kBatch;
+    magazine.count = batch_of(size);
   }
 
   [[gnu::noinline]] static void empty(Magazine& magazine, std::size_t size) {
-    magazine.first = depots()[index_of(size)].give_back(magazine.first, kBatch, size);
-    magazine.count -= kBatch;
+    magazine.first = depots()[index_of(size)].give_back(magazine.first, batch_of(size), size);
+    magazine.count -= batch_of(size);
   }
 
   std::array<Magazine, kSizeCount> magazines_{};
@@ -201,7 +213,12 @@ class Magazines {
 
 thread_local Magazines magazines;  // tidy: allow ban: as malloc's
 
-bool is_of_slabs(std::size_t size) { return kIsInUse && size % 16 == 8 && size <= kSizeMax; }
+bool is_of_slabs(std::size_t size) {
+  if (!kIsInUse) return false;
+  return size <= kSizeMax ? size % 16 == 8
+                          : size % kWideSizeMin == 0 && size <= kWideSizeMax &&
+                                std::has_single_bit(size / kWideSizeMin);
+}
 
 }  // namespace
 

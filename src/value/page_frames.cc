@@ -5,7 +5,7 @@
 
 #include "base/containers.h"
 #include "base/reached.h"
-#include "base/size_class.h"
+#include "base/slabs.h"
 
 namespace diskdb::value {
 namespace {
@@ -15,7 +15,9 @@ constexpr std::size_t kBlockHeaderBytes = 24;
 
 }  // namespace
 
-std::size_t page_block_bytes(std::size_t size) { return size_class(size + kBlockHeaderBytes); }
+std::size_t page_block_bytes(std::size_t size) {
+  return slabs::block_size(size + kBlockHeaderBytes);
+}
 
 SharedBytes PageFrames::new_page(std::size_t size, std::size_t room) {
   return SharedBytes::allocate(size, page_block_bytes(room) - kBlockHeaderBytes);

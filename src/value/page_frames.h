@@ -92,8 +92,8 @@ inline InnerFrame* PageFrame::as_inner() {
   return static_cast<InnerFrame*>(this);
 }
 
-/// Bytes of the block that a page of `size` gets: steps of a quarter of a power of two, which are
-/// the allocator's own, so that nothing is lost between them.
+/// Bytes of the block that a page of `size` gets: as much as is handed out (base/slabs.h), so that
+/// nothing is lost.
 std::size_t page_block_bytes(std::size_t size);
 
 /// Owns the frames and blocks of one object's resident pages.
