@@ -41,7 +41,6 @@ DEPTH = 16
 ATTEMPTS = 3
 EACH = 100              # elements of a small value
 WIDTH = 36              # of the column of names
-SCATTER = 618_033_989   # n * SCATTER % count goes through all of 0 .. count-1 for powers of ten
 
 # ---- Filling: 100 elements of 20 bytes a command. Scores are instants in milliseconds; the long elements have 128 bytes.
 
@@ -65,6 +64,7 @@ def fill_commands(kind, key, numbers):
 
 
 def scattered(count, stride=1):
+    """Multiples of `stride` in no order, the same on every run."""
     return random.Random(7).sample(range(0, count * stride, stride), count)
 
 

@@ -13,7 +13,6 @@ namespace {
 constexpr std::size_t kBlockHeaderBytes = 24;
 constexpr std::size_t kPageBytesMin = 64;
 constexpr std::size_t kGravesFreedAtOnce = 64;
-constexpr std::size_t kCacheLineBytes = 64;
 
 }  // namespace
 
@@ -321,7 +320,7 @@ void CountedTree::Prefetch::go_down() {
   range_.narrow(page_, index);
   if (finger_.depth < kFingerStepsMax) finger_.steps[finger_.depth] = {inner, index};
   ++finger_.depth;
-  __builtin_prefetch(page_.links() + index * kPageLinkBytes, 1);
+  __builtin_prefetch(page_.links() + index * kPageLinkBytes, 1);  // changes count
   frame_ = inner->children[index];
 }
 
@@ -331,7 +330,8 @@ bool CountedTree::Prefetch::step() {
       enter();
       page_.prefetch_columns(guess_);
       if (frame_->is_inner()) {
-        __builtin_prefetch(frame_->as_inner()->children.data() + guess_);
+        const auto& children = frame_->as_inner()->children;
+        if (guess_ < children.size()) __builtin_prefetch(&children[guess_]);
       } else {
         __builtin_prefetch(frame_->page.data());  // changes ask who holds it
       }

@@ -6,7 +6,6 @@
 namespace diskdb::value {
 namespace {
 
-constexpr std::size_t kCacheLineBytes = 64;
 // Of a small page, from its start: first without knowing its size, then all up to a bound, behind
 // which the processor goes on by itself where it is read in order.
 constexpr std::size_t kSmallPageBytes = 256;

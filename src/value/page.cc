@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::uint64_t kEvenBytes = 0x00FF00FF00FF00FFU;
 constexpr std::uint64_t kEvenPairs = 0x0000FFFF0000FFFFU;
-constexpr std::size_t kCacheLineBytes = 64;
 // A guess is mostly off by no more than so many entries: by half of the square root of a page's
 // entries where keys are hashes.
 constexpr std::size_t kGuessError = 8;

@@ -39,6 +39,9 @@ constexpr std::uint64_t kPageHeapBytesMax = UINT32_MAX;
 /// Of page ids and of counts in links.
 constexpr std::uint64_t kPageNumberMax = (1ULL << 48U) - 1;
 
+/// What one prefetch brings near.
+constexpr std::size_t kCacheLineBytes = 64;
+
 /// What all entries of a page have in common; does not change while the page lives.
 struct PageShape {
   std::uint8_t key_bytes = 0;  ///< of the fixed-size key of each entry: 0, 8 or 16
