@@ -61,11 +61,41 @@ std::optional<T> parse_by_copy(Bytes text) {
   return parse_terminated<T>(buffer, text.size());
 }
 
-// Most floats that clients send are small integers; these need no strtod. At most 15 digits are
-// exact in a double.
+constexpr std::size_t kExactDigitsMax = 15;  // in a double
+
+// Most floats that clients send are small integers; these need no strtold.
 std::optional<std::int64_t> parse_small_integer(Bytes text) {
-  if (text.size() > 15) return std::nullopt;
+  if (text.size() > kExactDigitsMax) return std::nullopt;
   return parse_integer(text);
+}
+
+// Nor do plain decimals of few digits need strtod: the digits and the power of ten are exact, so
+// their quotient is rounded as strtod rounds. Source: Clinger, How to Read Floating Point Numbers
+// Accurately, PLDI 1990, section 6.
+std::optional<double> parse_plain_decimal(Bytes text) {
+  static constexpr std::array<double, kExactDigitsMax + 1> kPowersOfTen = {
+      1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+  const bool is_negative = text.starts_with('-');
+  std::uint64_t digits = 0;
+  std::size_t count = 0;
+  std::size_t before_point = 0;
+  bool has_point = false;
+  for (const char c : text.substr(is_negative ? 1 : 0)) {
+    const unsigned digit = static_cast<unsigned char>(c) - unsigned{'0'};
+    if (digit <= 9 && count < kExactDigitsMax) {
+      digits = digits * 10 + digit;
+      ++count;
+    } else if (c == '.' && !has_point) {
+      has_point = true;
+      before_point = count;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (count == 0) return std::nullopt;
+  auto value = static_cast<double>(digits);
+  if (has_point) value /= kPowersOfTen[count - before_point];
+  return is_negative ? -value : value;
 }
 
 }  // namespace
@@ -132,7 +162,7 @@ std::optional<long double> parse_real(Bytes text) {
 }
 
 std::optional<double> parse_double(Bytes text) {
-  if (const auto integer = parse_small_integer(text)) return static_cast<double>(*integer);
+  if (const auto value = parse_plain_decimal(text)) return value;
   if (text.size() < kRealBufferBytes) return parse_by_copy<double>(text);
   const std::string copy(text);
   return parse_terminated<double>(copy.c_str(), copy.size());

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -96,6 +98,27 @@ TEST(Number, DoublesOverflowWhereLongDoublesDoNot) {
   EXPECT_EQ(parse_double("4.9e-324"), std::numeric_limits<double>::denorm_min());
   EXPECT_FALSE(parse_double("1e400").has_value());
   EXPECT_FALSE(parse_double("1e-400").has_value());
+}
+
+// With and without zeros in front, a point anywhere, a sign: to the last bit.
+TEST(Number, PlainDecimalsAreRoundedAsByStrtod) {
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 200'000; ++i) {
+    std::string text(1 + random() % 17, '0');
+    for (std::size_t k = random() % 3 == 0 ? random() % text.size() : 0; k < text.size(); ++k) {
+      text[k] = static_cast<char>('0' + random() % 10);
+    }
+    if (random() % 2 == 0) text.insert(random() % (text.size() + 1), ".");
+    if (random() % 2 == 0) text.insert(0, "-");
+    const auto value = parse_double(text);
+    ASSERT_TRUE(value.has_value()) << text;
+    ASSERT_EQ(std::bit_cast<std::uint64_t>(*value),
+              std::bit_cast<std::uint64_t>(std::strtod(text.c_str(), nullptr)))
+        << text;
+  }
+  for (const char* text : {"", "-", ".", "-.", "--1", "1-", "1..2", "1.2.3", "1 "}) {
+    EXPECT_FALSE(parse_double(text).has_value()) << text;
+  }
 }
 
 TEST(Number, HumanTextHasNoExponentAndNoTrailingZeros) {
