@@ -26,13 +26,15 @@ constexpr bool kIsInUse = false;
 constexpr bool kIsInUse = true;
 #endif
 
-constexpr std::size_t kSmallPageBytes = 4096;
+constexpr std::size_t kSmallPages = HugePages::kBytes / HugePages::kSmallPageBytes;
 constexpr std::size_t kLooksPerStep = 1000;
 
-bool is_resident(std::uintptr_t range) {
-  std::array<unsigned char, HugePages::kBytes / kSmallPageBytes> pages;
-  if (::mincore(reinterpret_cast<void*>(range), HugePages::kBytes, pages.data()) != 0) return false;
-  return std::ranges::all_of(pages, [](unsigned char page) { return (page & 1) != 0; });
+/// How many of its small pages are.
+std::size_t resident_pages(std::uintptr_t range) {
+  std::array<unsigned char, kSmallPages> pages;
+  if (::mincore(reinterpret_cast<void*>(range), HugePages::kBytes, pages.data()) != 0) return 0;
+  const auto is_resident = [](unsigned char page) { return (page & 1) != 0; };
+  return static_cast<std::size_t>(std::ranges::count_if(pages, is_resident));
 }
 
 /// 0, or an errno.
@@ -93,15 +95,22 @@ bool HugePages::step() {
       ++next_;
       position_ = 0;
     }
-    if (!is_resident(range)) {
-      asked_.erase(range);
+    const std::size_t resident = resident_pages(range);
+    if (resident + kHolesMax < kSmallPages) {
+      seen_.erase(range);
       continue;
     }
-    if (asked_.contains(range)) continue;
+    Seen& seen = seen_[range];
+    if (seen.resident_pages != resident) {
+      seen = {resident, false};
+      continue;
+    }
+    if (seen.was_asked_for) continue;
     const int error = collapse(range);
     if (error == ENOMEM) return false;  // no huge page is free; later there may be one
-    asked_.insert(range);
+    seen.was_asked_for = true;
     if (error != 0) continue;  // pinned by a device, say
+    seen.resident_pages = kSmallPages;
     ++gathered_count_;
     return true;
   }

@@ -14,7 +14,8 @@
 namespace diskdb::io {
 namespace {
 
-constexpr std::size_t kSmallPageBytes = 4096;
+constexpr std::size_t kSmallPageBytes = HugePages::kSmallPageBytes;
+constexpr std::size_t kTooManyHoles = HugePages::kHolesMax + 1;
 
 /// Two huge pages' worth of memory, a mapping of its own between pages that cannot be touched.
 class Memory {
@@ -35,8 +36,8 @@ class Memory {
   std::span<char> page(std::size_t index) {
     return {begin_ + index * kSmallPageBytes, kSmallPageBytes};
   }
-  void give_back(std::size_t index) {
-    ::madvise(page(index).data(), kSmallPageBytes, MADV_DONTNEED);
+  void give_back(std::size_t index, std::size_t count = 1) {
+    ::madvise(page(index).data(), count * kSmallPageBytes, MADV_DONTNEED);
   }
   /// What /proc/self/smaps says of it, in bytes.
   std::size_t kernel_knows(const std::string& field) const {
@@ -60,25 +61,47 @@ class Memory {
   char* begin_;
 };
 
-/// Some passes through all that there is.
-void gather(HugePages& huge_pages) {
-  for (int i = 0; i < 200; ++i) huge_pages.step();
+/// Once through all that there is.
+void go_round(HugePages& huge_pages) {
+  while (huge_pages.step()) {
+  }
 }
 
-TEST(HugePages, AreMadeOfWhatIsResidentAndNothingElse) {
+/// As often as it takes for what is calm.
+void gather(HugePages& huge_pages) {
+  for (int i = 0; i < 3; ++i) go_round(huge_pages);
+}
+
+TEST(HugePages, AreMadeOfWhatIsResidentButForAFewHoles) {
   if (!HugePages::are_available()) GTEST_SKIP() << "not here";
+  constexpr std::size_t kPages = Memory::kBytes / kSmallPageBytes;
+  constexpr std::size_t kFewHoles = 3;
   Memory memory('x');
-  memory.give_back(3);
+  memory.give_back(3, kTooManyHoles);
+  memory.give_back(kPages - kFewHoles, kFewHoles);
   HugePages huge_pages;
   gather(huge_pages);
   EXPECT_EQ(memory.kernel_knows("AnonHugePages"), HugePages::kBytes) << "the second alone";
-  EXPECT_EQ(memory.kernel_knows("Rss"), Memory::kBytes - kSmallPageBytes) << "nothing was filled";
+  EXPECT_EQ(memory.kernel_knows("Rss"), Memory::kBytes - kTooManyHoles * kSmallPageBytes);
   EXPECT_GE(huge_pages.gathered_count(), 1U);
-  const auto is_x = [](char c) { return c == 'x'; };
-  for (std::size_t i = 0; i < Memory::kBytes / kSmallPageBytes; ++i) {
-    if (i == 3) continue;
-    EXPECT_TRUE(std::ranges::all_of(memory.page(i), is_x)) << i;
+  for (std::size_t i = 0; i < kPages; ++i) {
+    const bool was_given_back = (i >= 3 && i < 3 + kTooManyHoles) || i >= kPages - kFewHoles;
+    const char expected = was_given_back ? '\0' : 'x';
+    EXPECT_TRUE(std::ranges::all_of(memory.page(i), [&](char c) { return c == expected; })) << i;
   }
+}
+
+TEST(HugePages, AreNotMadeOfWhatChangesFromRoundToRound) {
+  if (!HugePages::are_available()) GTEST_SKIP() << "not here";
+  Memory memory('x');
+  HugePages huge_pages;
+  for (std::size_t i = 0; i < HugePages::kHolesMax; ++i) {
+    memory.give_back(i);
+    go_round(huge_pages);
+    ASSERT_LE(memory.kernel_knows("AnonHugePages"), HugePages::kBytes) << "not the first: " << i;
+  }
+  go_round(huge_pages);
+  EXPECT_EQ(memory.kernel_knows("AnonHugePages"), Memory::kBytes);
 }
 
 TEST(HugePages, AreSplitByGivingBackAndMadeAgain) {
@@ -87,10 +110,10 @@ TEST(HugePages, AreSplitByGivingBackAndMadeAgain) {
   HugePages huge_pages;
   gather(huge_pages);
   ASSERT_EQ(memory.kernel_knows("AnonHugePages"), Memory::kBytes);
-  memory.give_back(3);
+  memory.give_back(3, kTooManyHoles);
   gather(huge_pages);
   EXPECT_EQ(memory.kernel_knows("AnonHugePages"), HugePages::kBytes);
-  EXPECT_EQ(memory.kernel_knows("Rss"), Memory::kBytes - kSmallPageBytes);
+  EXPECT_EQ(memory.kernel_knows("Rss"), Memory::kBytes - kTooManyHoles * kSmallPageBytes);
   memory.page(3).front() = 'y';
   gather(huge_pages);
   EXPECT_EQ(memory.kernel_knows("AnonHugePages"), Memory::kBytes);
