@@ -24,6 +24,16 @@ int timeout_of(Millis timeout) {
   return static_cast<int>(std::clamp<std::int64_t>(timeout.count, -1, 3600 * 1000));
 }
 
+// One part, as mostly, needs no list to be copied to the kernel.
+ssize_t send_once(int socket, std::span<const iovec> parts) {
+  constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+  if (parts.size() == 1) return ::send(socket, parts[0].iov_base, parts[0].iov_len, kFlags);
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(parts.data());
+  message.msg_iovlen = parts.size();
+  return ::sendmsg(socket, &message, kFlags);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Transport>> EpollTransport::create() {
@@ -84,12 +94,9 @@ void EpollTransport::send(Peer& peer, std::span<const iovec> parts, TransportHan
   ASSERT(!peer.awaits_room && !parts.empty());
   std::size_t wanted = 0;
   for (const iovec& part : parts) wanted += part.iov_len;
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(parts.data());
-  message.msg_iovlen = parts.size();
   ssize_t count;
   do {
-    count = ::sendmsg(peer.socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    count = send_once(peer.socket, parts);
   } while (count < 0 && errno == EINTR);
   if (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS) {
     handler.failed(peer);
