@@ -1,6 +1,7 @@
 #include "command/dispatcher.h"
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
 #include <utility>
 
@@ -35,6 +36,18 @@ std::size_t words_of_name(const Row& row) { return row.name.find(' ') == Bytes::
 Bytes error_text(const CommandContext& cx, Outcome outcome) {
   return outcome.refusal() == Refusal::kWritten ? Bytes(cx.refusal_text)
                                                 : refusal_text(outcome.refusal());
+}
+
+/// Two keys: those that differ do so in their last bytes, mostly.
+bool are_same(Bytes a, Bytes b) {
+  if (a.size() != b.size()) return false;
+  std::uint64_t end_of_a = 0;
+  std::uint64_t end_of_b = 0;
+  if (a.size() >= sizeof end_of_a) {
+    std::memcpy(&end_of_a, a.data() + a.size() - sizeof end_of_a, sizeof end_of_a);
+    std::memcpy(&end_of_b, b.data() + b.size() - sizeof end_of_b, sizeof end_of_b);
+  }
+  return end_of_a == end_of_b && a == b;
 }
 
 bool may_write(const Row& row) { return row.has(Flag::kWrite) || row.has(Flag::kMayReplicate); }
@@ -115,6 +128,12 @@ std::size_t Dispatcher::find_group(std::span<const resp::Request> requests) {
     if (!row->words.admits(words.size())) break;
     if (requests[count].raw.size() > kFrameBytesReserved) break;
     Plain& plain = group_[count];
+    if (count > 0 && are_same(words[key_index], group_[count - 1].key.bytes)) {
+      plain = group_[count - 1];
+      plain.is_repeated = true;
+      continue;
+    }
+    plain.is_repeated = false;
     plain.key = access_.key(words[key_index]);
     plain.shard = &services_.keyspace.shard_of(plain.key.slot);
     __builtin_prefetch(plain.shard);
@@ -126,47 +145,50 @@ std::size_t Dispatcher::find_group(std::span<const resp::Request> requests) {
 // many requests.
 std::size_t Dispatcher::hold_group(Session& session, std::span<const resp::Request> requests) {
   std::size_t count = 0;
-  while (count < requests.size() && access_.try_hold(*group_[count].shard)) ++count;
+  while (count < requests.size() &&
+         (group_[count].is_repeated || access_.try_hold(*group_[count].shard))) {
+    ++count;
+  }
   // No lock in between, which the processor's loads would wait for.
   for (const Plain& plain : std::span(group_).first(count)) {
+    if (plain.is_repeated) continue;
     access_.table(*plain.shard, session.db).prefetch_bucket(plain.key);
   }
   bool has_elements = false;
   for (std::size_t i = 0; i < count; ++i) {
-    const keyspace::Table& table = access_.table(*group_[i].shard, session.db);
+    Plain& plain = group_[i];
+    has_elements = has_elements || rows_[i]->is_of_elements();
+    if (plain.is_repeated) {
+      plain.likely_record = group_[i - 1].likely_record;
+      continue;
+    }
+    const keyspace::Table& table = access_.table(*plain.shard, session.db);
+    std::size_t bytes = kReaderPrefetchBytes;
     if (may_write(*rows_[i])) {
       table.prefetch_counts();
       // What it writes is about as long as it is itself.
-      table.prefetch_record(group_[i].key, std::clamp<std::size_t>(requests[i].raw.size(), 1,
-                                                                   kWriterPrefetchBytesMax));
-    } else {
-      table.prefetch_record(group_[i].key, kReaderPrefetchBytes);
+      bytes = std::clamp<std::size_t>(requests[i].raw.size(), 1, kWriterPrefetchBytesMax);
     }
-    has_elements = has_elements || rows_[i]->is_of_elements();
+    plain.likely_record = table.prefetch_record(plain.key, bytes);
   }
-  if (has_elements && count > 1) prefetch_elements(session, requests.first(count));
+  if (has_elements && count > 1) prefetch_elements(requests.first(count));
   return count;
 }
 
 // Rehearses the look-ups of elements, all side by side.
-void Dispatcher::prefetch_elements(Session& session, std::span<const resp::Request> requests) {
+void Dispatcher::prefetch_elements(std::span<const resp::Request> requests) {
   std::array<value::ElementPrefetch*, kGroupMax> going;
   std::size_t count = 0;
-  const keyspace::Key* last_key = nullptr;
-  const keyspace::Record* record = nullptr;
+  const keyspace::Record* last = nullptr;  // that a rehearsal has begun with
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const Row& row = *rows_[i];
     if (!row.is_of_elements()) continue;
-    const Plain& plain = group_[i];
-    const bool is_same_key = last_key != nullptr && plain.key.hash == last_key->hash &&
-                             plain.key.bytes == last_key->bytes;
-    if (!is_same_key) record = access_.table(*plain.shard, session.db).find(plain.key);
-    last_key = &plain.key;
+    const keyspace::Record* record = group_[i].likely_record;
     if (record == nullptr || record->encoding() != keyspace::Encoding::kObject) continue;
     const Elements::Named one = row.elements.one_named(requests[i].words);
     value::ElementPrefetch& prefetch = prefetches_[i];
     going[count] = &prefetch;
-    if (is_same_key) {
+    if (record == std::exchange(last, record)) {
       count +=
           prefetch.begin_beside(record->object(), one.name, one.score, &access_.fingers()) ? 1 : 0;
     } else {

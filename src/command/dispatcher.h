@@ -73,6 +73,8 @@ class Dispatcher {
   struct Plain {
     keyspace::Key key;
     keyspace::Shard* shard;
+    bool is_repeated;                       ///< the command before has the same key
+    const keyspace::Record* likely_record;  ///< see Table::prefetch_record()
   };
   /// What became of an attempt to run something.
   enum class Attempt : std::uint8_t {
@@ -90,7 +92,7 @@ class Dispatcher {
   void run_held(Session& session, std::span<const resp::Request> requests, resp::Reply& reply);
   std::size_t find_group(std::span<const resp::Request> requests);
   std::size_t hold_group(Session& session, std::span<const resp::Request> requests);
-  void prefetch_elements(Session& session, std::span<const resp::Request> requests);
+  void prefetch_elements(std::span<const resp::Request> requests);
   Status replay_alone(Session& session, std::span<const Bytes> words, resp::Reply& reply,
                       Millis now);
   Status replay_one(CommandContext& cx);

@@ -400,7 +400,6 @@ void Access::begin_command(std::span<const Bytes> words, Bytes raw, Logged logge
   counts_hits_ = is_read;
   touches_ = touches;
   noted_ = 0;
-  last_found_.table = nullptr;
   has_edited_ = false;
   effect_count_ = 0;
   command_first_part_ = parts_.size();
@@ -474,7 +473,7 @@ Shard& Access::held_shard_of(const Key& key) {
   }
   Table::Slot* slot = table.find_slot(key);
   if (slot == nullptr) return table.cold_count() == 0 ? nullptr : load_in_place(db, key);
-  if (!counts_hits_) last_found_ = {&table, key.hash, table.move_count(), slot};  // not read alone
+  last_found_ = {&table, key.hash, table.move_count(), slot};
   return slot;
 }
 
@@ -1025,6 +1024,7 @@ void Access::move(const Key& key, std::uint32_t to_db) {
 void Access::flush(std::optional<std::uint32_t> db) {
   ASSERT(holds_all_);
   forget_absent();
+  last_found_.table = nullptr;
   for (std::uint32_t i = 0; i < keyspace_.database_count(); ++i) {
     if (!db || *db == i) keyspace_.drop_database(i);
   }
@@ -1048,6 +1048,7 @@ void Access::flush(std::optional<std::uint32_t> db) {
 void Access::swap(std::uint32_t a, std::uint32_t b) {
   ASSERT(holds_all_);
   forget_absent();
+  last_found_.table = nullptr;
   keyspace_.swap_databases(a, b);
   for (Shard& shard : keyspace_.shards()) shard.is_edited = true;
   emit(db_, {"SWAPDB", NumberText(a), NumberText(b)});

@@ -381,8 +381,8 @@ class Access {
   EditCounts edits_;
   std::int64_t bytes_delta_ = 0;
   std::int64_t dirty_delta_ = 0;
-  /// Where the current command last found a key, by hash, for its next look at it. It counts while
-  /// the table's entries have not moved.
+  /// Where a key was last found, by hash, for the next look at it, of this command or the next. It
+  /// counts while its shard is held and the table's entries have not moved.
   struct LastFound {
     const Table* table = nullptr;
     std::uint64_t hash = 0;

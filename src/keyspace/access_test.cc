@@ -352,9 +352,10 @@ TEST(Access, CountsHitsOfReadersOnly) {
   EXPECT_EQ(keyspace.miss_count, 1U);
 }
 
-// A command remembers where it last found a key. Others that it makes and deletes in between move
-// entries: into other buckets, and into the holes of their own.
-TEST(Access, FindsAKeyAgainWhoseEntryMovesWithinACommand) {
+// It is remembered where a key was last found, for the command and for those after it. Others that
+// are made and deleted in between move entries: into other buckets, and into the holes of their
+// own; and FLUSHALL takes the whole table.
+TEST(Access, FindsAKeyAgainWhoseEntryMoves) {
   io::Random random(5);
   Keyspace keyspace({.shard_count = 1, .database_count = 1, .hash_seed = 11}, nullptr);
   TestClient client(keyspace);
@@ -368,6 +369,13 @@ TEST(Access, FindsAKeyAgainWhoseEntryMovesWithinACommand) {
     const std::string changed = "key" + std::to_string(random.below(500));
     access.find(access.key(looked_up));
     if (random.below(2) == 0) {
+      access.end_command();
+      access.begin_command({}, {}, Logged::kByEffect, random.below(2) == 0);
+    }
+    if (random.below(1000) == 0) {
+      access.flush(std::nullopt);
+      model.clear();
+    } else if (random.below(2) == 0) {
       model[changed] = std::to_string(i) + "!";
       access.set_string(access.key(changed), model[changed]);
     } else {

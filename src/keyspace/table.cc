@@ -75,16 +75,18 @@ void Table::prefetch_bucket(const Key& key) const {
   if (!segments_.empty()) __builtin_prefetch(&bucket(bucket_index(key.hash)));
 }
 
-void Table::prefetch_record(const Key& key, std::size_t bytes) const {
-  if (segments_.empty()) return;
+const Record* Table::prefetch_record(const Key& key, std::size_t bytes) const {
+  if (segments_.empty()) return nullptr;
   const Slot tag = tag_of(key);
   for (const Slot slot : bucket(bucket_index(key.hash)).slots) {
     if ((slot & kTagMask) != tag) continue;
-    const char* record = reinterpret_cast<const char*>(record_in(slot));
-    for (std::size_t at = 0; at < bytes; at += sizeof(Bucket)) __builtin_prefetch(record + at);
-    __builtin_prefetch(record + bytes - 1);
-    return;
+    const Record* record = record_in(slot);
+    const char* const begin = reinterpret_cast<const char*>(record);
+    for (std::size_t at = 0; at < bytes; at += sizeof(Bucket)) __builtin_prefetch(begin + at);
+    __builtin_prefetch(begin + bytes - 1);
+    return record;
   }
+  return nullptr;
 }
 
 void Table::prefetch_slots(SlotRange slots, std::uint64_t position, Slot marks,

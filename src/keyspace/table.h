@@ -192,10 +192,12 @@ class alignas(64) Table {
   bool may_have_cold_pages() const { return pages_ != nullptr && pages_->may_be_cold; }
   value::PageTotals pages() const { return pages_ == nullptr ? value::PageTotals{} : *pages_; }
 
-  /// Starts loading the first bucket, or the record it may name, into the cache.
+  /// Starts loading the first bucket into the cache.
   void prefetch_bucket(const Key& key) const;
-  /// `bytes`, not 0: of the record, a guess.
-  void prefetch_record(const Key& key, std::size_t bytes) const;
+  /// Starts loading the record that the first bucket names, and returns it, untouched: a guess,
+  /// seldom it is another key's, or a tombstone. Null: it names none. `bytes`, not 0: of the
+  /// record, a guess.
+  const Record* prefetch_record(const Key& key, std::size_t bytes) const;
   /// What changes count.
   void prefetch_counts() const { __builtin_prefetch(&record_bytes_, 1); }
 
