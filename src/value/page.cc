@@ -335,6 +335,19 @@ std::size_t PageView::find_tail(Bytes tail, std::size_t first, std::size_t strid
     return can_be && std::memcmp(at + prefix_size, tail.data(), tail.size()) == 0 &&
            (!is_pairs_ || split_pair({at, length}).key.size() == tail.size());
   };
+  if (stride == 1 && length_bytes_ == 1 && !is_pairs_ && has_end) {
+    // Members of a small set, mostly: all are looked at, so each step counts.
+    const char* at = heap() + offset;
+    const char* const lengths = this->lengths();
+    for (std::size_t i = first; i < count_; ++i) {
+      const auto length = static_cast<unsigned char>(lengths[i]);
+      at += length;
+      if (length != least || load_word(at - sizeof end) != end) [[likely]]
+        continue;
+      if (std::memcmp(at - length, tail.data(), tail.size()) == 0) return i;
+    }
+    return count_;
+  }
   if (stride == 1 && length_bytes_ == 1) [[likely]] {
     const char* at = heap() + offset;
     const char* const lengths = this->lengths();
