@@ -77,7 +77,7 @@ class Fingers {
   }
 
  private:
-  static constexpr unsigned kBits = 7;  // a pipeline of look-ups in sorted sets, and some room
+  static constexpr unsigned kBits = 8;  // a pipeline of look-ups in sorted sets, and some room
   static constexpr unsigned kPlaceBits = 8;
 
   std::array<Finger, 1U << kBits> fingers_;
