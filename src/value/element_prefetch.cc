@@ -47,6 +47,7 @@ void ElementPrefetch::set_out(const Object& object, Bytes member, std::optional<
   has_member_ = member.data() != nullptr;
   if (!has_member_) return;
   hash_ = member_hash(member);
+  tag_ = tag_of(member);
   if (fingers != nullptr) place_ = fingers->place_of(member);
 }
 
@@ -80,7 +81,7 @@ bool ElementPrefetch::step() {
     case Next::kSmallPage: {
       const value::PageView page = object_->page();
       page.prefetch_columns();
-      if (has_member_ && page.is_pairs()) {
+      if (has_member_ && (page.is_pairs() || page.has_tags())) {
         next_ = Next::kSmallEntry;
         return true;
       }
@@ -92,7 +93,8 @@ bool ElementPrefetch::step() {
     }
     case Next::kSmallEntry: {
       const value::PageView page = object_->page();
-      if (place_ < page.count()) prefetch(page.entry(place_));
+      const std::size_t index = page.has_tags() ? page.find_tag(tag_) : place_;
+      if (index < page.count()) prefetch(page.entry(index));
       return false;
     }
     case Next::kTrees:

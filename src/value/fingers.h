@@ -8,11 +8,9 @@
 // from a finger that is merely near.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "base/bytes.h"
 #include "value/page.h"
@@ -69,19 +67,13 @@ class Fingers {
   /// Which field of a small hash this one was when it was last found, or one whose name shares its
   /// place here. Hashes that are records have the same fields in the same order, so that it is
   /// often the same one in the next.
-  std::uint16_t& place_of(Bytes field) {
-    std::uint64_t end = 0;  // where names mostly differ
-    const std::size_t size = std::min(field.size(), sizeof end);
-    if (size > 0) std::memcpy(&end, field.data() + field.size() - size, size);
-    return places_[((end + field.size()) * 0x9E3779B97F4A7C15U) >> (64 - kPlaceBits)];
-  }
+  std::uint16_t& place_of(Bytes field) { return places_[tag_of(field)]; }
 
  private:
   static constexpr unsigned kBits = 8;  // a pipeline of look-ups in sorted sets, and some room
-  static constexpr unsigned kPlaceBits = 8;
 
   std::array<Finger, 1U << kBits> fingers_;
-  std::array<std::uint16_t, 1U << kPlaceBits> places_ = {};
+  std::array<std::uint16_t, 256> places_ = {};  // by tag
   std::uint64_t last_stamp_;
 };
 

@@ -16,6 +16,8 @@ constexpr std::size_t kStreamExtentBytes = 72;  // of a stream
 
 constexpr PageShape small_shape(Layout layout) {
   switch (layout) {
+    case Layout::kMembers:
+      return {.key_bytes = 1};
     case Layout::kPairs:
       return {.is_pairs = true};
     case Layout::kScores:
@@ -179,8 +181,10 @@ Result<Object*> Object::create_small(Layout layout, std::uint8_t traits, Bytes p
   if (layout == Layout::kStream) return corrupt("a stream as one page");
   TRY(verify_page(page));
   const PageView view(page);
-  const PageShape shape = small_shape(layout);
-  if (view.is_inner() || view.key_bytes() != shape.key_bytes || view.is_pairs() != shape.is_pairs) {
+  PageShape shape = small_shape(layout);
+  if (layout == Layout::kMembers)
+    shape.key_bytes = view.has_tags() ? 1 : 0;  // older ones have none
+  if (view.shape() != shape) {
     return corrupt("a page of another shape");
   }
   if (view.count() == 0) return corrupt("an empty page");

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "value/object_testing.h"
+#include "value/page_testing.h"
 
 namespace diskdb::value {
 namespace {
@@ -236,6 +237,26 @@ TEST(Object, ScoreSetIsASetOfPairs) {
     EXPECT_EQ(found, order);
     rig.verify();
   }
+}
+
+// As versions before tags stored them.
+TEST(Object, SetsWithoutTagsGoOn) {
+  TestPage page({});
+  for (const Bytes member : {"a", "b", "c"}) {
+    page.insert(page.view().count(), {}, Entry::whole(member));
+  }
+  Rig rig(Layout::kMembers);
+  auto stored = Object::create_small(Layout::kMembers, 0, page.bytes());
+  ASSERT_TRUE(stored.ok());
+  const ObjectRef object(stored.value());
+  Dictionary set(*object, rig.use);
+  EXPECT_TRUE(set.contains("b"));
+  EXPECT_FALSE(set.add("b"));
+  EXPECT_TRUE(set.erase("b"));
+  EXPECT_FALSE(set.contains("b"));
+  EXPECT_TRUE(set.add("d"));
+  EXPECT_TRUE(set.contains("d"));
+  EXPECT_EQ(object->page().shape(), PageShape{});
 }
 
 TEST(Object, WhatIsStoredMakesTheSameObject) {

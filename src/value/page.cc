@@ -60,8 +60,14 @@ void put_length(char* lengths, std::size_t width, std::size_t index, std::size_t
 }
 
 void put_key(char* at, std::size_t key_bytes, PageKey key) {
+  if (key_bytes == 1) *at = static_cast<char>(key.high);
   if (key_bytes >= 8) std::memcpy(at, &key.high, 8);
   if (key_bytes == 16) std::memcpy(at + 8, &key.low, 8);
+}
+
+void put_key_at(char* page, const PageView& view, std::size_t index, PageKey key) {
+  char* const keys = page + (view.keys() - page);
+  put_key(keys + index * view.key_bytes(), view.key_bytes(), key);
 }
 
 void put_link(char* at, PageLink link) {
@@ -311,7 +317,28 @@ Bytes PageView::last_tail() const {
   return is_pairs_ ? split_pair(entry).key : entry;
 }
 
+std::size_t PageView::find_tag(std::uint8_t tag, std::size_t first) const {
+  const char* const tags = keys();
+  std::size_t i = first;
+#ifdef __SSE2__
+  const __m128i wanted = _mm_set1_epi8(static_cast<char>(tag));
+  for (; i + sizeof wanted <= count_; i += sizeof wanted) {
+    const __m128i some = _mm_loadu_si128(reinterpret_cast<const __m128i*>(tags + i));
+    const auto equal = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(some, wanted)));
+    if (equal != 0) return i + static_cast<std::size_t>(std::countr_zero(equal));
+  }
+#endif
+  while (i < count_ && static_cast<unsigned char>(tags[i]) != tag) ++i;
+  return i;
+}
+
 std::size_t PageView::find_tail(Bytes tail, std::size_t first, std::size_t stride) const {
+  if (has_tags() && stride == 1) {
+    const std::uint8_t tag = tag_of(tail);
+    std::size_t i = find_tag(tag, std::min(first, count_));
+    while (i < count_ && entry(i) != tail) i = find_tag(tag, i + 1);
+    return i;
+  }
   std::size_t offset = this->offset(std::min(first, count_));
   // What the entry begins with, a date apart, and how long it must be at least.
   const std::size_t prefix_size = is_pairs_ ? Entry::pair(tail, {}).size() - tail.size() : 0;
@@ -335,19 +362,6 @@ std::size_t PageView::find_tail(Bytes tail, std::size_t first, std::size_t strid
     return can_be && std::memcmp(at + prefix_size, tail.data(), tail.size()) == 0 &&
            (!is_pairs_ || split_pair({at, length}).key.size() == tail.size());
   };
-  if (stride == 1 && length_bytes_ == 1 && !is_pairs_ && has_end) {
-    // Members of a small set, mostly: all are looked at, so each step counts.
-    const char* at = heap() + offset;
-    const char* const lengths = this->lengths();
-    for (std::size_t i = first; i < count_; ++i) {
-      const auto length = static_cast<unsigned char>(lengths[i]);
-      at += length;
-      if (length != least || load_word(at - sizeof end) != end) [[likely]]
-        continue;
-      if (std::memcmp(at - length, tail.data(), tail.size()) == 0) return i;
-    }
-    return count_;
-  }
   if (stride == 1 && length_bytes_ == 1) [[likely]] {
     const char* at = heap() + offset;
     const char* const lengths = this->lengths();
@@ -388,8 +402,9 @@ Status verify_page(Bytes page) {
   if (page.size() < kPageHeaderBytes) return corrupt("too short for a header");
   if (static_cast<unsigned char>(page[0]) != kPageVersion) return corrupt("unknown version");
   const auto shape = static_cast<unsigned char>(page[1]);
-  if ((shape & 3U) == 3U || shape >= 64) return corrupt("unknown shape");
+  if (shape >= 64) return corrupt("unknown shape");
   const PageView view(page);
+  if (view.has_tags() && (view.is_inner() || view.is_pairs())) return corrupt("tags of no members");
   if (view.is_inner() && view.is_pairs()) return corrupt("an inner page of pairs");
   if (!view.is_inner() && view.length_bytes() == 0) return corrupt("a leaf without lengths");
   // Nothing overflows: 65535 entries of 32 bytes and 4 GiB of heap.
@@ -399,6 +414,9 @@ Status verify_page(Bytes page) {
   if (sum != view.heap_bytes()) return corrupt("lengths do not add up");
   for (std::size_t i = 0; view.is_inner() && i < view.count(); ++i) {
     if (view.link(i).id == 0) return corrupt("a link to nothing");
+  }
+  for (PageWalk walk(view); view.has_tags() && !walk.is_at_end(); walk.next()) {
+    if (view.key(walk.index()).high != tag_of(walk.entry())) return corrupt("another entry's tag");
   }
   if (!view.is_pairs()) return Status::okay();
   for (PageWalk walk(view); !walk.is_at_end(); walk.next()) {
@@ -426,10 +444,12 @@ bool is_ordered(PageView page, std::size_t first) {
 // ---- Changes ----
 
 void page_begin(char* page, PageShape shape, std::size_t longest) {
-  ASSERT(shape.key_bytes == 0 || shape.key_bytes == 8 || shape.key_bytes == 16);
+  const bool has_tags = shape.key_bytes == 1;
+  ASSERT(has_tags || shape.key_bytes == 0 || shape.key_bytes == 8 || shape.key_bytes == 16);
   ASSERT(!(shape.is_inner && shape.is_pairs));
+  ASSERT(!(has_tags && (shape.is_inner || shape.is_pairs)));
   page[0] = static_cast<char>(kPageVersion);
-  page[1] = static_cast<char>(shape.key_bytes / 8U | (shape.is_inner ? 16U : 0U) |
+  page[1] = static_cast<char>((has_tags ? 3U : shape.key_bytes / 8U) | (shape.is_inner ? 16U : 0U) |
                               (shape.is_pairs ? 32U : 0U));
   set_header(page, std::max<std::size_t>(width_of(longest), shape.is_inner ? 0 : 1), 0, 0);
 }
@@ -485,7 +505,9 @@ char* page_open(char* page, std::size_t index, PageKey key, std::size_t length, 
 }
 
 void page_insert(char* page, std::size_t index, PageKey key, const Entry& entry, PageLink link) {
-  ASSERT_SLOW(PageView(page).is_pairs() == entry.is_pair());
+  const PageView view(page);
+  ASSERT_SLOW(view.is_pairs() == entry.is_pair());
+  if (view.has_tags()) key = {tag_of(entry.tail()), 0};
   entry.copy_to(page_open(page, index, key, entry.size(), link));
 }
 
@@ -507,6 +529,8 @@ char* page_resize(char* page, std::size_t index, std::size_t length) {
 void page_replace(char* page, std::size_t index, const Entry& entry) {
   ASSERT_SLOW(PageView(page).is_pairs() == entry.is_pair());
   entry.copy_to(page_resize(page, index, entry.size()));
+  const PageView view(page);
+  if (view.has_tags()) put_key_at(page, view, index, {tag_of(entry.tail()), 0});
 }
 
 void page_erase(char* page, std::size_t first, std::size_t count) {
@@ -571,8 +595,8 @@ void page_append(char* page, PageView from, std::size_t first, std::size_t last)
 
 void page_set_key(char* page, std::size_t index, PageKey key) {
   const PageView view(page);
-  ASSERT(index < view.count());
-  put_key(page + (view.keys() - page) + index * view.key_bytes(), view.key_bytes(), key);
+  ASSERT(index < view.count() && !view.has_tags());
+  put_key_at(page, view, index, key);
 }
 
 void page_set_link(char* page, std::size_t index, PageLink link) {

@@ -44,9 +44,11 @@ constexpr std::size_t kCacheLineBytes = 64;
 
 /// What all entries of a page have in common; does not change while the page lives.
 struct PageShape {
-  std::uint8_t key_bytes = 0;  ///< of the fixed-size key of each entry: 0, 8 or 16
-  bool is_inner = false;       ///< entries have links: pages below, and what these count
-  bool is_pairs = false;       ///< an entry is a key and a value, and an expiry if it has one
+  /// Of the fixed-size key of each entry: 0, 8 or 16; or 1, which is a tag of the entry's tail, for
+  /// a page in no order that is searched by tails.
+  std::uint8_t key_bytes = 0;
+  bool is_inner = false;  ///< entries have links: pages below, and what these count
+  bool is_pairs = false;  ///< an entry is a key and a value, and an expiry if it has one
   friend bool operator==(const PageShape&, const PageShape&) = default;
 };
 
@@ -56,6 +58,15 @@ struct PageKey {
   std::uint64_t low = 0;
   friend auto operator<=>(const PageKey&, const PageKey&) = default;
 };
+
+/// A hash of one byte, as cheap as can be: of the tail's length and its last eight bytes, in which
+/// names mostly differ.
+inline std::uint8_t tag_of(Bytes tail) {
+  std::uint64_t end = 0;
+  const std::size_t size = tail.size() < sizeof end ? tail.size() : sizeof end;
+  if (size > 0) std::memcpy(&end, tail.data() + tail.size() - size, size);
+  return static_cast<std::uint8_t>(((end + tail.size()) * 0x9E3779B97F4A7C15U) >> 56U);
+}
 
 /// A page below an inner one.
 struct PageLink {
@@ -116,7 +127,7 @@ class PageView {
   /// With its first eight bytes, for who keeps them elsewhere, to touch the page later.
   PageView(const char* page, std::uint64_t header) : page_(page) {
     const auto shape = static_cast<std::size_t>(header >> 8U & 255U);
-    key_bytes_ = (shape & 3U) * 8;
+    key_bytes_ = (shape & 3U) == 3U ? 1 : (shape & 3U) * 8;
     length_bytes_ = (std::size_t{1} << (shape >> 2U & 3U)) >> 1U;
     link_bytes_ = (shape & 16U) != 0 ? kPageLinkBytes : 0;
     is_pairs_ = (shape & 32U) != 0;
@@ -156,6 +167,7 @@ class PageView {
   }
   PageKey key(std::size_t index) const {
     PageKey key;
+    if (key_bytes_ == 1) key.high = static_cast<unsigned char>(keys()[index]);
     if (key_bytes_ >= 8) key.high = word(keys() + index * key_bytes_);
     if (key_bytes_ == 16) key.low = word(keys() + index * key_bytes_ + 8);
     return key;
@@ -215,13 +227,18 @@ class PageView {
   /// By key alone: the first entry from `first` on whose key is not below. Requires: keys ascend.
   std::size_t key_bound(PageKey key, std::size_t first = 0, std::size_t guess = kNoGuess) const;
   /// The first entry from `first` on, of those `stride` apart, whose tail is `tail`; count() if
-  /// there is none. Cost: linear.
+  /// there is none. Cost: linear; with tags and a stride of 1 a byte an entry.
   std::size_t find_tail(Bytes tail, std::size_t first = 0, std::size_t stride = 1) const;
   /// As find_tail(tail) where no two entries have the same tail; looks at entry `guess` first,
   /// which need not exist.
   std::size_t find_tail_near(Bytes tail, std::size_t guess) const {
     return guess < count_ && this->tail(guess) == tail ? guess : find_tail(tail);
   }
+
+  bool has_tags() const { return key_bytes_ == 1; }
+  /// The first entry from `first` on with this tag; count() if there is none. Requires: has_tags(),
+  /// first <= count().
+  std::size_t find_tag(std::uint8_t tag, std::size_t first = 0) const;
 
   static constexpr std::size_t kNoGuess = SIZE_MAX;
   /// Starts loading what a search touches first: all keys, or those about the guess.
@@ -278,12 +295,13 @@ std::size_t page_insert_growth(PageView page, std::size_t length);
 std::ptrdiff_t page_resize_growth(PageView page, std::size_t old_length, std::size_t length);
 
 /// Inserts an entry before `index` and returns where its `length` bytes are to be written.
-/// Requires: index <= count; link given if and only if the page is inner.
+/// Requires: index <= count; link given if and only if the page is inner; of tags, `key` is it.
 char* page_open(char* page, std::size_t index, PageKey key, std::size_t length, PageLink link = {});
+/// The same with its bytes; of tags, `key` does not matter.
 void page_insert(char* page, std::size_t index, PageKey key, const Entry& entry,
                  PageLink link = {});
 /// Makes entry `index` `length` bytes long and returns where they are to be written; the bytes that
-/// fit are still there.
+/// fit are still there. Requires: no tags.
 char* page_resize(char* page, std::size_t index, std::size_t length);
 void page_replace(char* page, std::size_t index, const Entry& entry);
 /// Requires: first + count <= the page's count.
@@ -292,6 +310,7 @@ void page_erase(char* page, std::size_t first, std::size_t count);
 /// page_append_growth() says; `from` is another page.
 void page_append(char* page, PageView from, std::size_t first, std::size_t last);
 std::size_t page_append_growth(PageView page, PageView from, std::size_t first, std::size_t last);
+/// Requires: no tags.
 void page_set_key(char* page, std::size_t index, PageKey key);
 void page_set_link(char* page, std::size_t index, PageLink link);
 /// Adds to the count of a link.

@@ -35,6 +35,15 @@ TEST(PageFormat, ListOfTwo) {
   EXPECT_TRUE(verify_page(page.bytes()).ok());
 }
 
+TEST(PageFormat, SetWithTags) {
+  TestPage page({.key_bytes = 1});
+  page.insert(0, {}, Entry::whole("member:two"));
+  page.insert(0, {}, Entry::whole("a"));
+  EXPECT_EQ(page.bytes(), from_hex("01 07 02 00 0b 00 00 00 61 6d 65 6d 62 65 72 3a 74 77 6f "
+                                   "91 c9 01 0a"));
+  EXPECT_TRUE(verify_page(page.bytes()).ok());
+}
+
 TEST(PageFormat, FieldByHash) {
   TestPage page({.key_bytes = 8, .is_pairs = true});
   page.insert(0, {0x0807060504030201, 0}, Entry::pair("f", "vw"));
@@ -139,6 +148,7 @@ Model::Element random_element(PageShape shape, Numbers* numbers) {
   if (shape.key_bytes >= 8) element.key.high = numbers->next();
   if (shape.key_bytes == 16) element.key.low = numbers->next();
   element.first = numbers->text(random_length(numbers));
+  if (shape.key_bytes == 1) element.key.high = tag_of(element.first);
   if (shape.is_pairs) element.second = numbers->text(random_length(numbers));
   if (shape.is_pairs && numbers->below(3) == 0) {
     element.expiry.count = static_cast<std::int64_t>(1 + numbers->below(INT64_MAX));
@@ -174,7 +184,8 @@ void run_model(PageShape shape, std::uint64_t seed) {
       model.elements[at].first = element.first;
       model.elements[at].second = element.second;
       model.elements[at].expiry = element.expiry;
-    } else if (what == 8) {
+      if (shape.key_bytes == 1) model.elements[at].key = element.key;
+    } else if (what == 8 && shape.key_bytes != 1) {
       const std::size_t at = numbers.below(count);
       const Model::Element element = random_element(shape, &numbers);
       page.set_key(at, element.key);
@@ -207,6 +218,7 @@ TEST(Page, IsWhatAVectorIs) {
       run_model({.key_bytes = key_bytes, .is_inner = true}, seed);
     }
   }
+  for (std::uint64_t seed = 0; seed < 10; ++seed) run_model({.key_bytes = 1}, seed);
 }
 
 TEST(Page, FindsByKeyAndTail) {
@@ -247,6 +259,22 @@ TEST(Page, FindsByKeyAndTail) {
       page.set_key(at, {UINT64_MAX, UINT64_MAX});
       EXPECT_EQ(is_ordered(page.view()), key_bytes == 0);
     }
+  }
+}
+
+// There are 256 tags, so that some of 2000 members have each.
+TEST(Page, FindsAmongThoseWithTheSameTag) {
+  TestPage page({.key_bytes = 1});
+  for (int i = 0; i < 2000; ++i) {
+    page.insert(page.view().count(), {}, Entry::whole("member:" + std::to_string(i)));
+  }
+  for (int i = 0; i < 2000; ++i) {
+    const std::string tail = "member:" + std::to_string(i);
+    const auto index = static_cast<std::size_t>(i);
+    ASSERT_EQ(page.view().find_tail(tail), index);
+    ASSERT_EQ(page.view().find_tail(tail, index), index);
+    ASSERT_EQ(page.view().find_tail(tail, index + 1), 2000U);
+    ASSERT_LE(page.view().find_tag(tag_of(tail)), index);
   }
 }
 
@@ -291,7 +319,10 @@ TEST(VerifyPage, SaysWhatIsWrong) {
   EXPECT_EQ(refusal("01 04 02 00 03 00 00 00 61 78 62 02 01"), "nothing");
   EXPECT_EQ(refusal("01 04 02 00 03 00 00"), "page: too short for a header");
   EXPECT_EQ(refusal("02 04 02 00 03 00 00 00 61 78 62 02 01"), "page: unknown version");
-  EXPECT_EQ(refusal("01 07 02 00 03 00 00 00 61 78 62 02 01"), "page: unknown shape");
+  EXPECT_EQ(refusal("01 07 01 00 01 00 00 00 61 91 01"), "nothing");
+  EXPECT_EQ(refusal("01 07 01 00 01 00 00 00 61 92 01"), "page: another entry's tag");
+  EXPECT_EQ(refusal("01 13 00 00 00 00 00 00"), "page: tags of no members");
+  EXPECT_EQ(refusal("01 27 00 00 00 00 00 00"), "page: tags of no members");
   EXPECT_EQ(refusal("01 44 02 00 03 00 00 00 61 78 62 02 01"), "page: unknown shape");
   EXPECT_EQ(refusal("01 34 00 00 00 00 00 00"), "page: an inner page of pairs");
   EXPECT_EQ(refusal("01 00 00 00 00 00 00 00"), "page: a leaf without lengths");
