@@ -48,7 +48,7 @@ void ElementPrefetch::set_out(const Object& object, Bytes member, std::optional<
   if (!has_member_) return;
   hash_ = member_hash(member);
   tag_ = tag_of(member);
-  if (fingers != nullptr) place_ = fingers->place_of(member);
+  if (fingers != nullptr) place_ = fingers->place_of(tag_);
 }
 
 // Is the member looked for in a tree?

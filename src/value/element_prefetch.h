@@ -55,7 +55,7 @@ class ElementPrefetch {
   std::optional<double> score_;
   bool has_member_ = false;
   std::uint16_t place_ = 0;  ///< of the member in a small hash, a guess
-  std::uint8_t tag_ = 0;     ///< of the member in a small set
+  std::uint8_t tag_ = 0;     ///< of the member
   Next next_ = Next::kObject;
   CountedTree::Prefetch way_;
 };

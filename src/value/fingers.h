@@ -64,10 +64,9 @@ class Fingers {
   }
   std::uint64_t new_stamp() { return ++last_stamp_; }
 
-  /// Which field of a small hash this one was when it was last found, or one whose name shares its
-  /// place here. Hashes that are records have the same fields in the same order, so that it is
-  /// often the same one in the next.
-  std::uint16_t& place_of(Bytes field) { return places_[tag_of(field)]; }
+  /// Which field of a small hash one with this tag was when it was last found. Hashes that are
+  /// records have the same fields in the same order, so that it is often the same one in the next.
+  std::uint16_t& place_of(std::uint8_t tag) { return places_[tag]; }
 
  private:
   static constexpr unsigned kBits = 8;  // a pipeline of look-ups in sorted sets, and some room

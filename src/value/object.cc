@@ -609,7 +609,7 @@ bool Dictionary::contains(Bytes member) const {
 std::size_t Dictionary::find_in_page(Bytes member) const {
   const PageView page = object_->page();
   if (!page.is_pairs() || fingers() == nullptr) return page.find_tail(member);
-  std::uint16_t& place = fingers()->place_of(member);
+  std::uint16_t& place = fingers()->place_of(tag_of(member));
   static_assert(kSmallCountMax <= UINT16_MAX);
   const std::size_t index = page.find_tail_near(member, place);
   if (index != place && index < page.count()) place = static_cast<std::uint16_t>(index);

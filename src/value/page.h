@@ -301,7 +301,7 @@ char* page_open(char* page, std::size_t index, PageKey key, std::size_t length, 
 void page_insert(char* page, std::size_t index, PageKey key, const Entry& entry,
                  PageLink link = {});
 /// Makes entry `index` `length` bytes long and returns where they are to be written; the bytes that
-/// fit are still there. Requires: no tags.
+/// fit are still there. The entry's tag, if it has one, stays as it is.
 char* page_resize(char* page, std::size_t index, std::size_t length);
 void page_replace(char* page, std::size_t index, const Entry& entry);
 /// Requires: first + count <= the page's count.
