@@ -16,8 +16,10 @@ constexpr std::size_t kGravesFreedAtOnce = 64;
 
 }  // namespace
 
-CountedTree::CountedTree(PageShape leaf_shape, std::size_t page_bytes, PageIds ids)
+CountedTree::CountedTree(PageShape leaf_shape, std::size_t page_bytes, PageIds ids,
+                         KeyForm leaf_keys)
     : leaf_shape_(leaf_shape),
+      leaf_keys_(leaf_keys),
       page_bytes_(std::max(page_bytes, kPageBytesMin) - kBlockHeaderBytes),
       next_id_(ids.first),
       id_step_(ids.step) {
@@ -25,8 +27,9 @@ CountedTree::CountedTree(PageShape leaf_shape, std::size_t page_bytes, PageIds i
   ASSERT(ids.first > 0 && ids.step > 0);
 }
 
-CountedTree::CountedTree(const TreeRoot& root, std::size_t page_bytes, PageIds ids)
-    : CountedTree(root.leaf_shape, page_bytes, {root.next_id, ids.step}) {
+CountedTree::CountedTree(const TreeRoot& root, std::size_t page_bytes, PageIds ids,
+                         KeyForm leaf_keys)
+    : CountedTree(root.leaf_shape, page_bytes, {root.next_id, ids.step}, leaf_keys) {
   levels_ = root.levels;
   count_ = root.count;
   root_id_ = root.root;
@@ -576,7 +579,7 @@ bool CountedTree::try_insert(Path& path, PageKey key, const Entry& entry, const 
   PageFrame* leaf = path.leaf;
   const PageView page = leaf->view();
   ASSERT_SLOW(page.is_pairs() == entry.is_pair());
-  const std::size_t growth = page_insert_growth(page, entry.size());
+  const std::size_t growth = page_insert_growth(page, key, entry.size());
   if (!is_oversize(page, growth) || page.count() == 0) [[likely]] {
     frames_.touch(leaf, edit);
     char* bytes = frames_.reserve(leaf, page.size() + growth);

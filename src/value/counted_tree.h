@@ -81,12 +81,13 @@ struct MissingPage {
 class CountedTree {
  public:
   /// An empty one. `leaf_shape`: key_bytes is 0 for order by position, 8 or 16 for order by key and
-  /// tail (the entry, or a pair's key). `page_bytes`: any; what is there is not rewritten for it.
+  /// tail (the entry, or a pair's key). `page_bytes`: any; `leaf_keys`: of leaves that begin from
+  /// here on; what is there is not rewritten for either.
   explicit CountedTree(PageShape leaf_shape, std::size_t page_bytes = kTreePageBytes,
-                       PageIds ids = {});
+                       PageIds ids = {}, KeyForm leaf_keys = KeyForm::kWhole);
   /// One that is in the store, wholly cold. Of `ids` the step alone counts.
   explicit CountedTree(const TreeRoot& root, std::size_t page_bytes = kTreePageBytes,
-                       PageIds ids = {});
+                       PageIds ids = {}, KeyForm leaf_keys = KeyForm::kWhole);
   CountedTree(const CountedTree&) = delete;
   CountedTree& operator=(const CountedTree&) = delete;
   /// Cost: frees every resident page; free_some() before it to do so in slices.
@@ -290,8 +291,10 @@ class CountedTree {
   void add_counts(const Path& path, std::size_t depth, std::int64_t by, const PageEdit& edit);
   void set_link(InnerFrame* frame, std::size_t index, PageLink link, const PageEdit& edit);
 
-  SharedBytes copy_entries(PageShape shape, const PageView& page, std::size_t first,
-                           std::size_t last) const;
+  /// A leaf of this entry alone.
+  SharedBytes new_leaf(PageKey key, const Entry& entry) const;
+  /// A page of the same kind.
+  SharedBytes copy_entries(const PageView& page, std::size_t first, std::size_t last) const;
   /// Where to cut so that both sides have about as many bytes. Requires: at least two entries.
   static std::size_t middle_of(const PageView& page);
   void split_leaf(Path& path, std::size_t index, const PageEdit& edit);
@@ -332,6 +335,7 @@ class CountedTree {
   PageFrames frames_;
   PageFrame* root_frame_ = nullptr;  ///< null if empty or cold
   PageShape leaf_shape_;
+  KeyForm leaf_keys_;
   std::uint8_t levels_ = 0;
   std::size_t page_bytes_;  ///< what a page may have without its block's header
   std::uint64_t count_ = 0;

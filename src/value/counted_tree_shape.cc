@@ -45,15 +45,24 @@ CountedTree::Separator CountedTree::separator_before(const PageView& page, std::
 
 // ---- Splitting ----
 
-SharedBytes CountedTree::copy_entries(PageShape shape, const PageView& page, std::size_t first,
+SharedBytes CountedTree::new_leaf(PageKey key, const Entry& entry) const {
+  char begun[kPageBeginBytesMax];
+  page_begin(begun, leaf_shape_, entry.size(), leaf_keys_);
+  const PageView empty(begun);
+  SharedBytes leaf = frames_.new_page(empty.size() + page_insert_growth(empty, key, entry.size()));
+  std::memcpy(leaf.writable(), begun, empty.size());
+  page_insert(leaf.writable(), 0, key, entry);
+  return leaf;
+}
+
+SharedBytes CountedTree::copy_entries(const PageView& page, std::size_t first,
                                       std::size_t last) const {
-  const std::size_t longest = page.longest(first, last);
-  char begun[kPageHeaderBytes];
-  page_begin(begun, shape, longest);
-  const std::size_t size =
-      kPageHeaderBytes + page_append_growth(PageView(begun), page, first, last);
-  SharedBytes copy = frames_.new_page(size);
-  std::memcpy(copy.writable(), begun, kPageHeaderBytes);
+  char begun[kPageBeginBytesMax];
+  page_begin(begun, page.shape(), page.longest(first, last),
+             page.is_inner() ? KeyForm::kWhole : leaf_keys_);
+  const PageView empty(begun);
+  SharedBytes copy = frames_.new_page(empty.size() + page_append_growth(empty, page, first, last));
+  std::memcpy(copy.writable(), begun, empty.size());
   page_append(copy.writable(), page, first, last);
   return copy;
 }
@@ -83,14 +92,8 @@ PageId CountedTree::take_id() {
 }
 
 void CountedTree::insert_first(PageKey key, const Entry& entry, const PageEdit& edit) {
-  char begun[kPageHeaderBytes];
-  page_begin(begun, leaf_shape_, entry.size());
-  SharedBytes page =
-      frames_.new_page(kPageHeaderBytes + page_insert_growth(PageView(begun), entry.size()));
-  std::memcpy(page.writable(), begun, kPageHeaderBytes);
-  page_insert(page.writable(), 0, key, entry);
   root_id_ = take_id();
-  root_frame_ = frames_.create(root_id_, 0, std::move(page), edit);
+  root_frame_ = frames_.create(root_id_, 0, new_leaf(key, entry), edit);
   levels_ = 1;
   count_ = 1;
 }
@@ -105,14 +108,8 @@ void CountedTree::insert_as_leaf(Path& path, bool is_after, PageKey key, const E
     separator = is_after ? separator_between(page.key(last), page.tail(last), key, entry.tail())
                          : separator_between(key, entry.tail(), page.key(0), page.tail(0));
   }
-  char begun[kPageHeaderBytes];
-  page_begin(begun, leaf_shape_, entry.size());
-  SharedBytes added =
-      frames_.new_page(kPageHeaderBytes + page_insert_growth(PageView(begun), entry.size()));
-  std::memcpy(added.writable(), begun, kPageHeaderBytes);
-  page_insert(added.writable(), 0, key, entry);
   const PageId id = take_id();
-  PageFrame* frame = frames_.create(id, 0, std::move(added), edit);
+  PageFrame* frame = frames_.create(id, 0, new_leaf(key, entry), edit);
   ++count_;
   if (path.depth == 0) {
     const PageLink old_link{leaf->id, page.count()};
@@ -146,7 +143,7 @@ void CountedTree::split_leaf(Path& path, std::size_t index, const PageEdit& edit
   Separator separator;
   if (!is_by_position()) separator = separator_before(page, index);
   const PageId id = take_id();
-  PageFrame* right = frames_.create(id, 0, copy_entries(leaf_shape_, page, index, count), edit);
+  PageFrame* right = frames_.create(id, 0, copy_entries(page, index, count), edit);
   frames_.touch(leaf, edit);
   page_erase(frames_.reserve(leaf, 0), index, count - index);
   frames_.settle(leaf);
@@ -179,7 +176,7 @@ void CountedTree::add_link(Path& path, std::size_t step, std::size_t index, Page
   InnerFrame* frame = path.steps[step].frame;
   const PageView page = frame->view();
   const std::size_t count = page.count();
-  const std::size_t growth = page_insert_growth(page, separator.tail.size());
+  const std::size_t growth = page_insert_growth(page, separator.key, separator.tail.size());
   if (!is_oversize(page, growth) || count < kSplitLinksMin) {
     put_link_in(frame, index, child, link, separator, edit);
     return;
@@ -190,8 +187,7 @@ void CountedTree::add_link(Path& path, std::size_t step, std::size_t index, Page
   const Separator up{page.key(middle), std::string(page.entry(middle))};
   const PageId id = take_id();
   auto* right =
-      frames_.create(id, frame->level, copy_entries(inner_shape(), page, middle, count), edit)
-          ->as_inner();
+      frames_.create(id, frame->level, copy_entries(page, middle, count), edit)->as_inner();
   const auto moved = frame->children.begin() + static_cast<std::ptrdiff_t>(middle);
   right->children.assign(moved, frame->children.end());
   for (PageFrame* below : right->children) {
@@ -221,7 +217,7 @@ void CountedTree::put_link_in(InnerFrame* frame, std::size_t index, PageFrame* c
   frames_.touch(frame, edit);
   const bool is_before_first = index == 0 && !frame->children.empty();
   const PageView page = frame->view();
-  const std::size_t growth = page_insert_growth(page, separator.tail.size());
+  const std::size_t growth = page_insert_growth(page, separator.key, separator.tail.size());
   char* bytes = frames_.reserve(frame, page.size() + growth);
   if (is_before_first) {
     // The one that was first now needs the separator; the first has none.

@@ -30,6 +30,7 @@ struct Settings {
   std::uint64_t key_count = UINT64_MAX;  ///< so few different keys
   std::size_t length_max = 12;           ///< of most tails and values
   bool has_store = false;                ///< checkpoints and evictions
+  KeyForm leaf_keys = KeyForm::kWhole;
 };
 
 /// What a keyspace does for one tree: checkpoints at random moments into a store, which is a map,
@@ -171,7 +172,9 @@ void Keeper::check_store() {
 class Model {
  public:
   Model(const Settings& settings, std::uint64_t seed)
-      : settings_(settings), numbers_(seed), tree_(settings.shape, settings.page_bytes) {}
+      : settings_(settings),
+        numbers_(seed),
+        tree_(settings.shape, settings.page_bytes, {}, settings.leaf_keys) {}
 
   void run(int steps) {
     for (int i = 0; i < steps; ++i) {
@@ -410,6 +413,32 @@ TEST(CountedTree, HashOfFewHashesIsAMap) {
 
 TEST(CountedTree, SortedSetIsAMap) {
   run_models({.shape = {.key_bytes = 8}, .key_count = 20}, kSteps, kSeeds);
+}
+
+// Of 2^36 keys those of a leaf are mostly near each other once there are many leaves, not before.
+TEST(CountedTree, EntriesOfAStreamAreAMap) {
+  for (const std::uint64_t key_count : {std::uint64_t{20}, std::uint64_t{1} << 36U}) {
+    run_models({.shape = {.key_bytes = 8},
+                .key_count = key_count,
+                .has_store = true,
+                .leaf_keys = KeyForm::kShort},
+               kSteps, kSeeds / 2);
+  }
+}
+
+TEST(CountedTree, ShortKeysSaveFourBytes) {
+  constexpr std::uint64_t kCount = 10'000;
+  std::size_t bytes[2];
+  for (const KeyForm leaf_keys : {KeyForm::kWhole, KeyForm::kShort}) {
+    Keeper keeper;
+    CountedTree tree({.key_bytes = 8}, 4096, {}, leaf_keys);
+    for (std::uint64_t i = 0; i < kCount; ++i) {
+      tree.insert_last({1'700'000'000'000 + i, 0}, Entry::whole("some twenty bytes..."),
+                       keeper.edit());
+    }
+    bytes[leaf_keys == KeyForm::kShort ? 1 : 0] = tree.bytes();
+  }
+  EXPECT_LT(bytes[1], bytes[0] - 7 * kCount / 2);
 }
 
 TEST(CountedTree, StreamIsAMap) {

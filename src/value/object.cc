@@ -50,7 +50,8 @@ constexpr PageKey kBehindAllDates{UINT64_MAX, UINT64_MAX};
 
 // A stream's groups and what else it has beside its entries.
 constexpr PageShape kStateShape{.key_bytes = 16, .is_pairs = true};
-constexpr std::size_t kStreamPageBytes = 4096;  // they grow at one end: fewer headers and frames
+constexpr std::size_t kStreamPageBytes = 4096;    // they grow at one end: fewer headers and frames
+constexpr KeyForm kStreamKeys = KeyForm::kShort;  // their milliseconds are close together
 constexpr PageIds kEntryIds{.first = 1, .step = 2};
 constexpr PageIds kStateIds{.first = 2, .step = 2};
 
@@ -167,8 +168,8 @@ Object* Object::create_stream(ObjectId id, const PageEdit& edit) {
   object->trees_ = std::make_unique<Trees>();
   Trees& trees = *object->trees_;
   trees.id = id;
-  trees.tree =
-      std::make_unique<CountedTree>(tree_shape(Layout::kStream), kStreamPageBytes, kEntryIds);
+  trees.tree = std::make_unique<CountedTree>(tree_shape(Layout::kStream), kStreamPageBytes,
+                                             kEntryIds, kStreamKeys);
   trees.stream.reset(
       new StreamParts{.state = CountedTree(kStateShape, kTreePageBytes, kStateIds), .extent = {}});
   trees.tree->insert({}, Entry::whole({}), edit);  // I4
@@ -234,7 +235,8 @@ Result<Object*> Object::create_large(Layout layout, std::uint8_t traits, const O
         std::make_unique<CountedTree>(root.tree, string_page_bytes(root.string->chunk_bytes));
     object->trees_->extent = *root.string;
   } else if (root.stream) {
-    object->trees_->tree = std::make_unique<CountedTree>(root.tree, kStreamPageBytes, kEntryIds);
+    object->trees_->tree =
+        std::make_unique<CountedTree>(root.tree, kStreamPageBytes, kEntryIds, kStreamKeys);
     object->trees_->stream.reset(new StreamParts{
         .state = CountedTree(*root.index, kTreePageBytes, kStateIds), .extent = *root.stream});
   } else {
@@ -495,7 +497,7 @@ void ObjectHandle::settle_page() {
 
 void ObjectHandle::insert_in_page(std::size_t index, PageKey key, const Entry& entry) {
   const PageView page = object_->page();
-  char* bytes = reserve(page.size() + page_insert_growth(page, entry.size()));
+  char* bytes = reserve(page.size() + page_insert_growth(page, key, entry.size()));
   page_insert(bytes, index, key, entry);
   settle_page();
   if (has_outgrown_page()) become_large();

@@ -19,6 +19,10 @@ constexpr std::size_t kGuessError = 8;
 constexpr char kDateMark[] = {'\x80', '\0'};
 constexpr std::size_t kDateBytes = sizeof(Millis::count);
 constexpr std::size_t kMarkAndDateBytes = sizeof(kDateMark) + kDateBytes;
+// The bit of the shape that says that keys are short.
+constexpr unsigned kShortKeys = 64;
+// No sum of a base and a short key is too large.
+constexpr std::uint64_t kKeyBaseMax = UINT64_MAX - UINT32_MAX;
 
 std::uint64_t load_word(const char* at) {
   std::uint64_t word = 0;
@@ -59,8 +63,14 @@ void put_length(char* lengths, std::size_t width, std::size_t index, std::size_t
   std::memcpy(lengths + index * width, &length32, width);
 }
 
-void put_key(char* at, std::size_t key_bytes, PageKey key) {
+/// `base`: of short keys.
+void put_key(char* at, std::size_t key_bytes, PageKey key, std::uint64_t base = 0) {
   if (key_bytes == 1) *at = static_cast<char>(key.high);
+  if (key_bytes == 4) {
+    ASSERT(key.high - base <= UINT32_MAX);
+    const auto above = static_cast<std::uint32_t>(key.high - base);
+    std::memcpy(at, &above, sizeof above);
+  }
   if (key_bytes >= 8) std::memcpy(at, &key.high, 8);
   if (key_bytes == 16) std::memcpy(at + 8, &key.low, 8);
 }
@@ -77,13 +87,56 @@ void put_link(char* at, PageLink link) {
   std::memcpy(at + 6, &link.count, 6);
 }
 
-/// Makes the column of lengths, the last of the page, `width` bytes wide.
+/// Makes the column of lengths, the last of the page but for a base, `width` bytes wide.
 void widen(char* page, std::size_t width) {
   const PageView view(page);
   if (width <= view.length_bytes()) return;
   char* lengths = page + (view.lengths() - page);
+  std::memmove(lengths + view.count() * width, lengths + view.count() * view.length_bytes(),
+               view.has_short_keys() ? kPageKeyBaseBytes : 0);
   for (std::size_t i = view.count(); i-- > 0;) put_length(lengths, width, i, view.length(i));
   set_header(page, width, view.count(), view.heap_bytes());
+}
+
+/// What the page's keys count from if they are short and this is one of them, or the first of some.
+std::uint64_t base_with(const PageView& page, PageKey key) {
+  if (!page.has_short_keys()) return 0;
+  return page.count() > 0 ? page.key_base() : std::min(key.high, kKeyBaseMax);
+}
+
+/// Requires: the page has short keys.
+void put_base(char* page, std::uint64_t base) {
+  std::memcpy(page + PageView(page).size() - sizeof base, &base, sizeof base);
+}
+
+/// By how much the page grows when short keys become whole; of one or none it shrinks.
+std::ptrdiff_t whole_keys_growth(const PageView& page) {
+  return static_cast<std::ptrdiff_t>(4 * page.count()) -
+         static_cast<std::ptrdiff_t>(kPageKeyBaseBytes);
+}
+
+/// Makes short keys whole.
+void make_keys_whole(char* page) {
+  const PageView view(page);
+  const std::uint64_t base = view.key_base();
+  char* const keys = page + (view.keys() - page);
+  char* const lengths = page + (view.lengths() - page);
+  std::memmove(lengths + 4 * view.count(), lengths, view.count() * view.length_bytes());
+  for (std::size_t i = view.count(); i-- > 0;) {
+    std::uint32_t above = 0;
+    std::memcpy(&above, keys + i * sizeof above, sizeof above);
+    put_key(keys + i * 8, 8, {base + above, 0});
+  }
+  page[1] = static_cast<char>(static_cast<unsigned char>(page[1]) & ~kShortKeys);
+}
+
+/// Would these keys of another page lie in the column as it is?
+bool has_room_for_keys(const PageView& page, const PageView& from, std::size_t first,
+                       std::size_t last) {
+  if (!page.has_short_keys() || first == last) return true;
+  const std::uint64_t base = base_with(page, from.key(first));
+  while (first < last && from.key(first).high - base <= UINT32_MAX) ++first;
+  return first == last;
 }
 
 /// At most five bytes; how many. Requires: number <= kPageHeapBytesMax.
@@ -196,6 +249,14 @@ PageLink PageView::link(std::size_t index) const {
   return {load_number(at), load_number(at + 6)};
 }
 
+std::uint64_t PageView::narrow_key(std::size_t index) const {
+  if (key_bytes_ == 0) return 0;
+  if (key_bytes_ == 1) return static_cast<unsigned char>(keys()[index]);
+  std::uint32_t above = 0;
+  std::memcpy(&above, keys() + index * sizeof above, sizeof above);
+  return key_base() + above;
+}
+
 std::size_t PageView::sum_of_lengths(std::size_t first, std::size_t last) const {
   if (length_bytes_ == 1) [[likely]]
     return sum_bytes(lengths() + first, last - first);
@@ -219,59 +280,65 @@ std::uint64_t PageView::sum_of_links(std::size_t first, std::size_t last) const 
 }
 
 std::size_t PageView::key_bound(PageKey key, std::size_t first, std::size_t guess) const {
+  if (key_bytes_ != 8) [[unlikely]]
+    return other_key_bound(key, first, guess);
   std::size_t low = first;
   std::size_t size = count_ - first;
-  if (key_bytes_ == 8) [[likely]] {
-    const char* keys_at = keys();
-    const auto is_below = [&](std::size_t index) { return word(keys_at + index * 8) < key.high; };
-    if (guess != kNoGuess) {
-      if (first <= guess && guess < count_ && !is_below(guess) &&
-          (guess == first || is_below(guess - 1))) {
-        return guess;
-      }
-      const std::size_t from = guess > first + kGuessError ? guess - kGuessError : first;
-      const std::size_t until = guess + kGuessError < count_ ? guess + kGuessError : count_;
-      if (from > first && !is_below(from - 1)) {
-        size = from - 1 - first;
-      } else if (until < count_ && is_below(until)) {
-        low = until + 1;
-        size = count_ - low;
-      } else {
-        // So few are counted: quicker than halving, whose steps wait for each other.
-        std::size_t below = from;
-        if (until - from == 2 * kGuessError) [[likely]] {
+  const char* keys_at = keys();
+  const auto is_below = [&](std::size_t index) { return word(keys_at + index * 8) < key.high; };
+  if (guess != kNoGuess) {
+    if (first <= guess && guess < count_ && !is_below(guess) &&
+        (guess == first || is_below(guess - 1))) {
+      return guess;
+    }
+    const std::size_t from = guess > first + kGuessError ? guess - kGuessError : first;
+    const std::size_t until = guess + kGuessError < count_ ? guess + kGuessError : count_;
+    if (from > first && !is_below(from - 1)) {
+      size = from - 1 - first;
+    } else if (until < count_ && is_below(until)) {
+      low = until + 1;
+      size = count_ - low;
+    } else {
+      // So few are counted: quicker than halving, whose steps wait for each other.
+      std::size_t below = from;
+      if (until - from == 2 * kGuessError) [[likely]] {
 #pragma GCC unroll 16
-          for (std::size_t i = 0; i < 2 * kGuessError; ++i) below += is_below(from + i) ? 1 : 0;
-        } else {
-          for (std::size_t i = from; i < until; ++i) below += is_below(i) ? 1 : 0;
-        }
-        return below;
-      }
-    }
-    while (size > 0) {
-      const std::size_t half = size / 2;
-      const bool is_upper = is_below(low + half);
-      low = is_upper ? low + half + 1 : low;
-      size = is_upper ? size - half - 1 : half;
-    }
-  } else if (key_bytes_ == 16) {
-    // Where a look-up came to is where the next one does, or one further.
-    if (first <= guess && guess < count_) {
-      if (this->key(guess) < key) {
-        low = guess + 1;
-        size = count_ - low;
-        if (size == 0 || this->key(low) >= key) return low;
+        for (std::size_t i = 0; i < 2 * kGuessError; ++i) below += is_below(from + i) ? 1 : 0;
       } else {
-        size = guess - first;
-        if (size == 0 || this->key(guess - 1) < key) return guess;
+        for (std::size_t i = from; i < until; ++i) below += is_below(i) ? 1 : 0;
       }
+      return below;
     }
-    while (size > 0) {
-      const std::size_t half = size / 2;
-      const bool is_below = this->key(low + half) < key;
-      low = is_below ? low + half + 1 : low;
-      size = is_below ? size - half - 1 : half;
+  }
+  while (size > 0) {
+    const std::size_t half = size / 2;
+    const bool is_upper = is_below(low + half);
+    low = is_upper ? low + half + 1 : low;
+    size = is_upper ? size - half - 1 : half;
+  }
+  return low;
+}
+
+std::size_t PageView::other_key_bound(PageKey key, std::size_t first, std::size_t guess) const {
+  if (key_bytes_ == 0) return first;
+  std::size_t low = first;
+  std::size_t size = count_ - first;
+  // Where a look-up came to is where the next one does, or one further.
+  if (first <= guess && guess < count_) {
+    if (this->key(guess) < key) {
+      low = guess + 1;
+      size = count_ - low;
+      if (size == 0 || this->key(low) >= key) return low;
+    } else {
+      size = guess - first;
+      if (size == 0 || this->key(guess - 1) < key) return guess;
     }
+  }
+  while (size > 0) {
+    const std::size_t half = size / 2;
+    const bool is_below = this->key(low + half) < key;
+    low = is_below ? low + half + 1 : low;
+    size = is_below ? size - half - 1 : half;
   }
   return low;
 }
@@ -402,13 +469,19 @@ Status verify_page(Bytes page) {
   if (page.size() < kPageHeaderBytes) return corrupt("too short for a header");
   if (static_cast<unsigned char>(page[0]) != kPageVersion) return corrupt("unknown version");
   const auto shape = static_cast<unsigned char>(page[1]);
-  if (shape >= 64) return corrupt("unknown shape");
+  if (shape >= 128) return corrupt("unknown shape");
   const PageView view(page);
+  if ((shape & kShortKeys) != 0 && (!view.has_short_keys() || view.is_inner() || view.is_pairs())) {
+    return corrupt("short keys of what has none");
+  }
   if (view.has_tags() && (view.is_inner() || view.is_pairs())) return corrupt("tags of no members");
   if (view.is_inner() && view.is_pairs()) return corrupt("an inner page of pairs");
   if (!view.is_inner() && view.length_bytes() == 0) return corrupt("a leaf without lengths");
   // Nothing overflows: 65535 entries of 32 bytes and 4 GiB of heap.
   if (view.size() != page.size()) return corrupt("of another size than it says");
+  if (view.has_short_keys() && view.count() > 0 && view.key_base() > kKeyBaseMax) {
+    return corrupt("short keys above a base too large");
+  }
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < view.count(); ++i) sum += view.length(i);
   if (sum != view.heap_bytes()) return corrupt("lengths do not add up");
@@ -443,21 +516,27 @@ bool is_ordered(PageView page, std::size_t first) {
 
 // ---- Changes ----
 
-void page_begin(char* page, PageShape shape, std::size_t longest) {
+void page_begin(char* page, PageShape shape, std::size_t longest, KeyForm keys) {
   const bool has_tags = shape.key_bytes == 1;
   ASSERT(has_tags || shape.key_bytes == 0 || shape.key_bytes == 8 || shape.key_bytes == 16);
   ASSERT(!(shape.is_inner && shape.is_pairs));
   ASSERT(!(has_tags && (shape.is_inner || shape.is_pairs)));
+  const bool has_short_keys = keys == KeyForm::kShort;
+  ASSERT(!has_short_keys || (shape.key_bytes == 8 && !shape.is_inner && !shape.is_pairs));
   page[0] = static_cast<char>(kPageVersion);
   page[1] = static_cast<char>((has_tags ? 3U : shape.key_bytes / 8U) | (shape.is_inner ? 16U : 0U) |
-                              (shape.is_pairs ? 32U : 0U));
+                              (shape.is_pairs ? 32U : 0U) | (has_short_keys ? kShortKeys : 0U));
   set_header(page, std::max<std::size_t>(width_of(longest), shape.is_inner ? 0 : 1), 0, 0);
+  if (has_short_keys) put_base(page, 0);
 }
 
-std::size_t page_insert_growth(PageView page, std::size_t length) {
+std::size_t page_insert_growth(PageView page, PageKey key, std::size_t length) {
   const std::size_t width = width_of_entry(page, length);
-  return length + page.key_bytes() + (page.is_inner() ? kPageLinkBytes : 0) + width +
-         page.count() * (width - page.length_bytes());
+  const std::size_t growth = length + page.key_bytes() + (page.is_inner() ? kPageLinkBytes : 0) +
+                             width + page.count() * (width - page.length_bytes());
+  if (page.has_room_for(key)) [[likely]]
+    return growth;
+  return growth + static_cast<std::size_t>(4 + whole_keys_growth(page));  // never below 0
 }
 
 std::ptrdiff_t page_resize_growth(PageView page, std::size_t old_length, std::size_t length) {
@@ -467,9 +546,12 @@ std::ptrdiff_t page_resize_growth(PageView page, std::size_t old_length, std::si
 }
 
 char* page_open(char* page, std::size_t index, PageKey key, std::size_t length, PageLink link) {
+  if (!PageView(page).has_room_for(key)) [[unlikely]]
+    make_keys_whole(page);
   widen(page, width_of(length));
   const PageView view(page);
   const std::size_t count = view.count();
+  const std::uint64_t base = base_with(view, key);
   ASSERT(index <= count);
   ASSERT(view.is_inner() == (link.id != 0));
   const std::size_t key_bytes = view.key_bytes();
@@ -498,9 +580,10 @@ char* page_open(char* page, std::size_t index, PageKey key, std::size_t length, 
   }
   set_header(page, width, count + 1, view.heap_bytes() + length);
   if (link_bytes != 0) put_link(link_place + length, link);
-  put_key(key_place + length + link_bytes, key_bytes, key);
+  put_key(key_place + length + link_bytes, key_bytes, key, base);
   const auto length32 = static_cast<std::uint32_t>(length);
   std::memcpy(length_place + length + link_bytes + key_bytes, &length32, width);
+  if (count == 0 && view.has_short_keys()) put_base(page, base);
   return place;
 }
 
@@ -552,25 +635,31 @@ void page_erase(char* page, std::size_t first, std::size_t count) {
   keep(from, links + first * link_bytes);
   keep(links + last * link_bytes, keys + first * view.key_bytes());
   keep(keys + last * view.key_bytes(), lengths + first * view.length_bytes());
-  keep(lengths + last * view.length_bytes(), lengths + view.count() * view.length_bytes());
+  keep(lengths + last * view.length_bytes(), page + view.size());
   set_header(page, view.length_bytes(), view.count() - count, view.heap_bytes() - erased_bytes);
 }
 
 std::size_t page_append_growth(PageView page, PageView from, std::size_t first, std::size_t last) {
   const std::size_t width = width_of_entry(page, from.longest(first, last));
-  const std::size_t column_bytes = from.key_bytes() + (from.is_inner() ? kPageLinkBytes : 0);
-  return from.sum_of_lengths(first, last) + (last - first) * (column_bytes + width) +
-         page.count() * (width - page.length_bytes());
+  const std::size_t column_bytes = page.key_bytes() + (page.is_inner() ? kPageLinkBytes : 0);
+  const std::size_t growth = from.sum_of_lengths(first, last) +
+                             (last - first) * (column_bytes + width) +
+                             page.count() * (width - page.length_bytes());
+  if (has_room_for_keys(page, from, first, last)) return growth;
+  return growth + (last - first) * 4 + static_cast<std::size_t>(whole_keys_growth(page));
 }
 
 void page_append(char* page, PageView from, std::size_t first, std::size_t last) {
+  if (!has_room_for_keys(PageView(page), from, first, last)) make_keys_whole(page);
   widen(page, width_of(from.longest(first, last)));
   const PageView view(page);
   ASSERT(view.shape() == from.shape());
   ASSERT(first <= last && last <= from.count());
+  if (first == last) return;
   const std::size_t count = last - first;
   const std::size_t added_bytes = from.sum_of_lengths(first, last);
   const std::size_t key_bytes = view.key_bytes();
+  const std::uint64_t base = base_with(view, from.key(first));
   const std::size_t link_bytes = view.is_inner() ? kPageLinkBytes : 0;
   const std::size_t width = view.length_bytes();
   char* const links = page + (view.links() - page);
@@ -585,17 +674,24 @@ void page_append(char* page, PageView from, std::size_t first, std::size_t last)
   std::memcpy(links, from.heap() + from.offset(first), added_bytes);
   std::memcpy(new_links + view.count() * link_bytes, from.links() + first * link_bytes,
               count * link_bytes);
-  std::memcpy(new_keys + view.count() * key_bytes, from.keys() + first * key_bytes,
-              count * key_bytes);
+  if (view.has_short_keys() || from.has_short_keys()) {
+    for (std::size_t i = first; i < last; ++i) {
+      put_key(new_keys + (view.count() + i - first) * key_bytes, key_bytes, from.key(i), base);
+    }
+  } else {
+    std::memcpy(new_keys + view.count() * key_bytes, from.keys() + first * key_bytes,
+                count * key_bytes);
+  }
   for (std::size_t i = first; i < last; ++i) {
     put_length(new_lengths, width, view.count() + i - first, from.length(i));
   }
   set_header(page, width, view.count() + count, view.heap_bytes() + added_bytes);
+  if (view.has_short_keys()) put_base(page, base);
 }
 
 void page_set_key(char* page, std::size_t index, PageKey key) {
   const PageView view(page);
-  ASSERT(index < view.count() && !view.has_tags());
+  ASSERT(index < view.count() && !view.has_tags() && !view.has_short_keys());
   put_key_at(page, view, index, key);
 }
 

@@ -2,17 +2,18 @@
 // memory and on disk. Normative layout: docs/format/page.md. A small value is one page inside its
 // key's record; a large one is a tree of pages (value/counted_tree.h).
 //
-//     | header 8 B | heap: the entries' bytes, in order | links | keys | lengths |
+//     | header 8 B | heap: the entries' bytes, in order | links | keys | lengths | base |
 //
 // Problem: values are measured in bytes per element beside Redis's listpacks, which spend two on an
 // element of 20; a slot directory with offsets spends as much and needs lengths besides, and holes
 // in a heap spend more. Idea: entries lie in order and without holes, and a column of lengths, one
 // byte each as long as all are short, is the only directory; an offset is a sum over it, eight
 // lengths at a time. Fixed-size keys (a hash, a score, an id) are a column of their own and are
-// searched as integers without touching the entries. Columns lie behind the heap, so that appending
-// moves them alone. Cost: an insertion moves half the heap and the columns, about 1 KB; access by
-// index sums a byte per entry before it. In return equal contents, split and merged in any way, are
-// a memcpy, and there is nothing to compact.
+// searched as integers without touching the entries; where they are close together, as ids are,
+// each may be four bytes above a base (frame of reference: Goldstein, Ramakrishnan and Shaft 1998).
+// Columns lie behind the heap, so that appending moves them alone. Cost: an insertion moves half
+// the heap and the columns, about 1 KB; access by index sums a byte per entry before it. In return
+// equal contents, split and merged in any way, are a memcpy, and there is nothing to compact.
 //
 // Who owns the bytes is the caller's matter: functions here work on a block with room enough.
 #pragma once
@@ -33,6 +34,10 @@ static_assert(std::endian::native == std::endian::little);  // pages are copied 
 
 constexpr std::uint8_t kPageVersion = 1;
 constexpr std::size_t kPageHeaderBytes = 8;
+/// Of what short keys count from.
+constexpr std::size_t kPageKeyBaseBytes = 8;
+/// No empty page has more.
+constexpr std::size_t kPageBeginBytesMax = kPageHeaderBytes + kPageKeyBaseBytes;
 constexpr std::size_t kPageLinkBytes = 12;
 constexpr std::size_t kPageEntriesMax = 65535;
 constexpr std::uint64_t kPageHeapBytesMax = UINT32_MAX;
@@ -50,6 +55,12 @@ struct PageShape {
   bool is_inner = false;  ///< entries have links: pages below, and what these count
   bool is_pairs = false;  ///< an entry is a key and a value, and an expiry if it has one
   friend bool operator==(const PageShape&, const PageShape&) = default;
+};
+
+/// How keys of 8 bytes lie in a leaf without pairs.
+enum class KeyForm : std::uint8_t {
+  kWhole,
+  kShort,  ///< as four bytes above a base, until one comes that does not fit: then all are whole
 };
 
 /// A fixed-size key as two integers, compared high first. `low` is 0 where keys have 8 bytes.
@@ -127,7 +138,7 @@ class PageView {
   /// With its first eight bytes, for who keeps them elsewhere, to touch the page later.
   PageView(const char* page, std::uint64_t header) : page_(page) {
     const auto shape = static_cast<std::size_t>(header >> 8U & 255U);
-    key_bytes_ = (shape & 3U) == 3U ? 1 : (shape & 3U) * 8;
+    key_bytes_ = ((shape & 3U) == 3U ? 1 : (shape & 3U) * 8) - (shape >> 4U & 4U);
     length_bytes_ = (std::size_t{1} << (shape >> 2U & 3U)) >> 1U;
     link_bytes_ = (shape & 16U) != 0 ? kPageLinkBytes : 0;
     is_pairs_ = (shape & 32U) != 0;
@@ -138,17 +149,22 @@ class PageView {
 
   std::size_t count() const { return count_; }
   PageShape shape() const {
-    return {static_cast<std::uint8_t>(key_bytes_), link_bytes_ != 0, is_pairs_};
+    const std::size_t key_bytes = has_short_keys() ? 8 : key_bytes_;
+    return {static_cast<std::uint8_t>(key_bytes), link_bytes_ != 0, is_pairs_};
   }
   bool is_inner() const { return link_bytes_ != 0; }
   bool is_pairs() const { return is_pairs_; }
+  /// Of one key in the column: what the shape says, or 4 if they are short.
   std::size_t key_bytes() const { return key_bytes_; }
+  bool has_short_keys() const { return key_bytes_ == 4; }
+  KeyForm key_form() const { return has_short_keys() ? KeyForm::kShort : KeyForm::kWhole; }
   /// Of one length in the column: 0 (all entries are empty), 1, 2 or 4.
   std::size_t length_bytes() const { return length_bytes_; }
   std::size_t heap_bytes() const { return heap_bytes_; }
   /// Of the whole page.
   std::size_t size() const {
-    return kPageHeaderBytes + heap_bytes_ + count_ * (link_bytes_ + key_bytes_ + length_bytes_);
+    return kPageHeaderBytes + heap_bytes_ + key_base_bytes() +
+           count_ * (link_bytes_ + key_bytes_ + length_bytes_);
   }
   Bytes bytes() const { return {page_, size()}; }
   const char* heap() const { return page_ + kPageHeaderBytes; }
@@ -166,9 +182,9 @@ class PageView {
     return length;
   }
   PageKey key(std::size_t index) const {
-    PageKey key;
-    if (key_bytes_ == 1) key.high = static_cast<unsigned char>(keys()[index]);
-    if (key_bytes_ >= 8) key.high = word(keys() + index * key_bytes_);
+    if (key_bytes_ < 8) [[unlikely]]
+      return {narrow_key(index), 0};
+    PageKey key{word(keys() + index * key_bytes_), 0};
     if (key_bytes_ == 16) key.low = word(keys() + index * key_bytes_ + 8);
     return key;
   }
@@ -240,6 +256,13 @@ class PageView {
   /// first <= count().
   std::size_t find_tag(std::uint8_t tag, std::size_t first = 0) const;
 
+  /// What short keys count from; of no meaning in an empty page. Requires: has_short_keys().
+  std::uint64_t key_base() const { return word(lengths() + count_ * length_bytes_); }
+  /// Would a key lie in the column as it is? Any would where they are whole.
+  bool has_room_for(PageKey key) const {
+    return !has_short_keys() || count_ == 0 || key.high - key_base() <= UINT32_MAX;
+  }
+
   static constexpr std::size_t kNoGuess = SIZE_MAX;
   /// Starts loading what a search touches first: all keys, or those about the guess.
   void prefetch_columns(std::size_t guess = kNoGuess) const;
@@ -250,6 +273,14 @@ class PageView {
     std::memcpy(&word, at, sizeof word);
     return word;
   }
+  std::size_t key_base_bytes() const {
+    static_assert(kPageKeyBaseBytes == 8);
+    return (key_bytes_ & 4U) * 2;  // 4 is a bit of no other size
+  }
+  /// key_bound() of keys that have not eight bytes.
+  std::size_t other_key_bound(PageKey key, std::size_t first, std::size_t guess) const;
+  /// Of fewer than eight bytes: a tag, a short key, or 0 where there is none.
+  std::uint64_t narrow_key(std::size_t index) const;
 
   const char* page_ = nullptr;
   std::size_t count_ = 0;
@@ -287,11 +318,13 @@ bool is_ordered(PageView page, std::size_t first = 0);
 // PageView(page).size() before and after. Bytes given must not lie in the page. Entries and heap
 // stay within kPageEntriesMax and kPageHeapBytesMax.
 
-/// An empty page of kPageHeaderBytes. `longest`: an entry of that length needs no wider lengths.
-void page_begin(char* page, PageShape shape, std::size_t longest = 0);
+/// An empty page, of kPageHeaderBytes and a base if keys are short, which takes keys of 8 bytes in
+/// a leaf without pairs. `longest`: an entry of that length needs no wider lengths.
+void page_begin(char* page, PageShape shape, std::size_t longest = 0,
+                KeyForm keys = KeyForm::kWhole);
 /// By how much the page grows if an entry of `length` is inserted, or an entry's length changes
 /// from `old_length` to `length`.
-std::size_t page_insert_growth(PageView page, std::size_t length);
+std::size_t page_insert_growth(PageView page, PageKey key, std::size_t length);
 std::ptrdiff_t page_resize_growth(PageView page, std::size_t old_length, std::size_t length);
 
 /// Inserts an entry before `index` and returns where its `length` bytes are to be written.
@@ -310,7 +343,7 @@ void page_erase(char* page, std::size_t first, std::size_t count);
 /// page_append_growth() says; `from` is another page.
 void page_append(char* page, PageView from, std::size_t first, std::size_t last);
 std::size_t page_append_growth(PageView page, PageView from, std::size_t first, std::size_t last);
-/// Requires: no tags.
+/// Requires: no tags, no short keys.
 void page_set_key(char* page, std::size_t index, PageKey key);
 void page_set_link(char* page, std::size_t index, PageLink link);
 /// Adds to the count of a link.

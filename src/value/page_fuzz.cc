@@ -64,9 +64,9 @@ void check(Bytes input) {
       break;
     default: {
       const std::size_t middle = index % (count + 1);
-      TestPage left(page.view().shape());
+      TestPage left(page.view().shape(), 0, page.view().key_form());
       left.append(page, 0, middle);
-      TestPage right(page.view().shape());
+      TestPage right(page.view().shape(), 0, page.view().key_form());
       right.append(page, middle, count);
       left.append(right, 0, count - middle);
       ASSERT(left.view().count() == count);

@@ -44,6 +44,15 @@ TEST(PageFormat, SetWithTags) {
   EXPECT_TRUE(verify_page(page.bytes()).ok());
 }
 
+TEST(PageFormat, EntriesWithShortKeys) {
+  TestPage page({.key_bytes = 8}, 0, KeyForm::kShort);
+  page.insert(0, {1'700'000'000'000, 0}, Entry::whole("ax"));
+  page.insert(1, {1'700'000'000'258, 0}, Entry::whole("b"));
+  EXPECT_EQ(page.bytes(), from_hex("01 45 02 00 03 00 00 00 61 78 62 00 00 00 00 02 01 00 00 "
+                                   "02 01 00 68 e5 cf 8b 01 00 00"));
+  EXPECT_TRUE(verify_page(page.bytes()).ok());
+}
+
 TEST(PageFormat, FieldByHash) {
   TestPage page({.key_bytes = 8, .is_pairs = true});
   page.insert(0, {0x0807060504030201, 0}, Entry::pair("f", "vw"));
@@ -83,6 +92,9 @@ TEST(PageFormat, LongEntry) {
 }
 
 // ---- Against a model.
+
+/// When keys are to be short.
+constexpr std::uint64_t kFirstNearKey = 1'700'000'000'000;
 
 struct Model {
   struct Element {
@@ -159,16 +171,20 @@ Model::Element random_element(PageShape shape, Numbers* numbers) {
   return element;
 }
 
-void run_model(PageShape shape, std::uint64_t seed) {
+/// Of how many steps keys were short after.
+int run_model(PageShape shape, std::uint64_t seed, KeyForm keys = KeyForm::kWhole) {
   Numbers numbers(seed);
   Model model{shape, {}};
-  TestPage page(shape);
+  TestPage page(shape, 0, keys);
+  int short_count = 0;
   for (int step = 0; step < 400; ++step) {
     const std::size_t count = model.elements.size();
     const std::size_t what = count == 0 ? 0 : numbers.below(10);
     if (what < 6) {
-      const std::size_t at = numbers.below(count + 1);
-      const Model::Element element = random_element(shape, &numbers);
+      const bool has_near_key = keys == KeyForm::kShort && numbers.below(40) != 0;
+      const std::size_t at = has_near_key ? count : numbers.below(count + 1);
+      Model::Element element = random_element(shape, &numbers);
+      if (has_near_key) element.key.high = kFirstNearKey + static_cast<std::uint64_t>(step) * 1000;
       page.insert(at, element.key, model.entry(element), element.link);
       model.elements.insert(model.elements.begin() + static_cast<std::ptrdiff_t>(at), element);
     } else if (what == 6) {
@@ -185,7 +201,7 @@ void run_model(PageShape shape, std::uint64_t seed) {
       model.elements[at].second = element.second;
       model.elements[at].expiry = element.expiry;
       if (shape.key_bytes == 1) model.elements[at].key = element.key;
-    } else if (what == 8 && shape.key_bytes != 1) {
+    } else if (what == 8 && shape.key_bytes != 1 && keys == KeyForm::kWhole) {
       const std::size_t at = numbers.below(count);
       const Model::Element element = random_element(shape, &numbers);
       page.set_key(at, element.key);
@@ -199,15 +215,21 @@ void run_model(PageShape shape, std::uint64_t seed) {
       }
     } else {  // two halves put together are the whole
       const std::size_t middle = numbers.below(count + 1);
-      TestPage left(shape, page.view().longest(0, middle));
+      TestPage left(shape, page.view().longest(0, middle), keys);
       left.append(page, 0, middle);
-      TestPage right(shape);
+      TestPage right(shape, 0, numbers.below(2) == 0 ? keys : KeyForm::kWhole);
       right.append(page, middle, count);
       left.append(right, 0, count - middle);
       page = left;
     }
-    ASSERT_NO_FATAL_FAILURE(expect_equal(model, page)) << "seed " << seed << ", step " << step;
+    expect_equal(model, page);
+    if (::testing::Test::HasFatalFailure()) {
+      ADD_FAILURE() << "seed " << seed << ", step " << step;
+      break;
+    }
+    if (page.view().has_short_keys()) ++short_count;
   }
+  return short_count;
 }
 
 TEST(Page, IsWhatAVectorIs) {
@@ -221,30 +243,68 @@ TEST(Page, IsWhatAVectorIs) {
   for (std::uint64_t seed = 0; seed < 10; ++seed) run_model({.key_bytes = 1}, seed);
 }
 
+TEST(Page, WithShortKeysIsWhatAVectorIs) {
+  int short_count = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    short_count += run_model({.key_bytes = 8}, seed, KeyForm::kShort);
+  }
+  EXPECT_GT(short_count, 20 * 20);
+  EXPECT_LT(short_count, 20 * 380);
+}
+
+TEST(Page, KeysAreShortAsLongAsTheyFit) {
+  const auto after = [](std::uint64_t first, std::uint64_t second) {
+    TestPage page({.key_bytes = 8}, 0, KeyForm::kShort);
+    page.insert(0, {first, 0}, Entry::whole("x"));
+    const std::size_t size = page.bytes().size();
+    page.insert(1, {second, 0}, Entry::whole("y"));
+    EXPECT_EQ(page.view().key(0).high, first);
+    EXPECT_EQ(page.view().key(1).high, second);
+    EXPECT_TRUE(verify_page(page.bytes()).ok());
+    EXPECT_EQ(page.bytes().size() - size, 6U);  // of one alone the base saves nothing
+    return page.view().has_short_keys();
+  };
+  EXPECT_TRUE(after(kFirstNearKey, kFirstNearKey));
+  EXPECT_TRUE(after(kFirstNearKey, kFirstNearKey + UINT32_MAX));
+  EXPECT_FALSE(after(kFirstNearKey, kFirstNearKey + UINT32_MAX + 1));
+  EXPECT_FALSE(after(kFirstNearKey, kFirstNearKey - 1));
+  EXPECT_TRUE(after(UINT64_MAX, UINT64_MAX - UINT32_MAX));  // the greatest base
+  EXPECT_FALSE(after(UINT64_MAX, UINT64_MAX - UINT32_MAX - 1));
+  TestPage page({.key_bytes = 8}, 0, KeyForm::kShort);
+  page.insert(0, {kFirstNearKey, 0}, Entry::whole("x"));
+  page.erase(0, 1);
+  page.insert(0, {1, 0}, Entry::whole("x"));  // another base
+  EXPECT_TRUE(page.view().has_short_keys());
+  EXPECT_EQ(page.view().key(0).high, 1U);
+}
+
 TEST(Page, FindsByKeyAndTail) {
   for (const std::uint8_t key_bytes : kKeyBytes) {
     for (std::uint64_t seed = 0; seed < 200; ++seed) {
       Numbers numbers(seed);
+      const bool is_short = key_bytes == 8 && seed % 4 == 0;
       const PageShape shape{.key_bytes = key_bytes, .is_pairs = seed % 2 == 1};
       const std::size_t key_count = 1 + numbers.below(50);
       std::vector<std::pair<PageKey, std::string>> model;
       const auto random_key = [&] {
         PageKey key;
-        if (key_bytes >= 8) key.high = numbers.below(key_count) << 60U;
+        if (key_bytes >= 8) key.high = numbers.below(key_count) << (is_short ? 8U : 60U);
         if (key_bytes == 16) key.low = numbers.below(3);
         return std::pair(key, numbers.text(numbers.below(3)));
       };
       for (std::size_t i = numbers.below(200); i > 0; --i) model.push_back(random_key());
       std::sort(model.begin(), model.end());
       model.erase(std::unique(model.begin(), model.end()), model.end());
-      TestPage page(shape);
+      TestPage page(shape, 0, is_short ? KeyForm::kShort : KeyForm::kWhole);
       for (std::size_t i = 0; i < model.size(); ++i) {
         const auto& [key, tail] = model[i];
         page.insert(i, key, shape.is_pairs ? Entry::pair(tail, "value") : Entry::whole(tail));
       }
       EXPECT_TRUE(is_ordered(page.view()));
+      EXPECT_EQ(page.view().has_short_keys(), is_short);
       for (int i = 0; i < 100; ++i) {
-        const auto sought = random_key();
+        auto sought = random_key();
+        if (is_short && i % 10 == 0) sought.first.high = numbers.next();
         const auto expected = std::lower_bound(model.begin(), model.end(), sought);
         const auto found = page.view().lower_bound(sought.first, sought.second);
         ASSERT_EQ(found.index, static_cast<std::size_t>(expected - model.begin()));
@@ -254,7 +314,7 @@ TEST(Page, FindsByKeyAndTail) {
         ASSERT_EQ(guessed.index, found.index);
         ASSERT_EQ(guessed.is_equal, found.is_equal);
       }
-      if (model.size() < 2) continue;
+      if (model.size() < 2 || is_short) continue;
       const std::size_t at = numbers.below(model.size() - 1);
       page.set_key(at, {UINT64_MAX, UINT64_MAX});
       EXPECT_EQ(is_ordered(page.view()), key_bytes == 0);
@@ -323,7 +383,17 @@ TEST(VerifyPage, SaysWhatIsWrong) {
   EXPECT_EQ(refusal("01 07 01 00 01 00 00 00 61 92 01"), "page: another entry's tag");
   EXPECT_EQ(refusal("01 13 00 00 00 00 00 00"), "page: tags of no members");
   EXPECT_EQ(refusal("01 27 00 00 00 00 00 00"), "page: tags of no members");
-  EXPECT_EQ(refusal("01 44 02 00 03 00 00 00 61 78 62 02 01"), "page: unknown shape");
+  EXPECT_EQ(refusal("01 84 02 00 03 00 00 00 61 78 62 02 01"), "page: unknown shape");
+  EXPECT_EQ(refusal("01 45 00 00 00 00 00 00 01 02 03 04 05 06 07 08"), "nothing");
+  EXPECT_EQ(refusal("01 45 00 00 00 00 00 00"), "page: of another size than it says");
+  for (const Bytes shape : {"44", "46", "47", "51", "65"}) {
+    EXPECT_EQ(refusal("01 " + std::string(shape) + " 00 00 00 00 00 00"),
+              "page: short keys of what has none");
+  }
+  EXPECT_EQ(refusal("01 45 01 00 01 00 00 00 61 ff ff ff ff 01 00 00 00 00 ff ff ff ff"),
+            "nothing");
+  EXPECT_EQ(refusal("01 45 01 00 01 00 00 00 61 00 00 00 00 01 01 00 00 00 ff ff ff ff"),
+            "page: short keys above a base too large");
   EXPECT_EQ(refusal("01 34 00 00 00 00 00 00"), "page: an inner page of pairs");
   EXPECT_EQ(refusal("01 00 00 00 00 00 00 00"), "page: a leaf without lengths");
   EXPECT_EQ(refusal("01 04 02 00 03 00 00 00 61 78 62 02 01 00"),

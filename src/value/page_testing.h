@@ -35,8 +35,10 @@ class Numbers {
 /// A page in a block of its exact size, so that a sanitizer sees every byte beside it.
 class TestPage {
  public:
-  explicit TestPage(PageShape shape, std::size_t longest = 0) : bytes_(kPageHeaderBytes, '\0') {
-    page_begin(bytes_.data(), shape, longest);
+  explicit TestPage(PageShape shape, std::size_t longest = 0, KeyForm keys = KeyForm::kWhole)
+      : bytes_(kPageBeginBytesMax, '\0') {
+    page_begin(bytes_.data(), shape, longest, keys);
+    bytes_.resize(view().size());
   }
   static TestPage of(std::string bytes) {
     TestPage page(PageShape{});
@@ -48,7 +50,7 @@ class TestPage {
   const std::string& bytes() const { return bytes_; }
 
   void insert(std::size_t index, PageKey key, const Entry& entry, PageLink link = {}) {
-    bytes_.resize(bytes_.size() + page_insert_growth(view(), entry.size()));
+    bytes_.resize(bytes_.size() + page_insert_growth(view(), key, entry.size()));
     page_insert(bytes_.data(), index, key, entry, link);
     check_size();
   }
