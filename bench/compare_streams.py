@@ -10,6 +10,7 @@
     bench/compare_streams.py --short
 """
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ from lib import load, servers, watch  # noqa: E402
 from lib.resp import encode  # noqa: E402
 
 DEPTH = 16
+CONNECTIONS = 50
 CPU_MAX = 0.7
 MEMORY_MAX = 1.0
 FORMS = {"text": b"*5\r\n$4\r\nXADD\r\n$%d\r\n%s\r\n$%d\r\n%d-0\r\n$5\r\nfield\r\n$20\r\nvalue:%014d\r\n",
@@ -56,21 +58,32 @@ LOADS = [Load("XADD *", CPU_MAX, f"XADD added * field {VALUE_20}"),
          Load("XREADGROUP of 1", CPU_MAX, "XREADGROUP GROUP reads consumer COUNT 1 STREAMS stream >", count=100_000)]
 
 
-def read_and_acknowledge(server, group, count):
-    """XREADGROUP of one entry and its XACK, so many times, DEPTH commands at a time."""
-    with server.connect(timeout=300) as connection:
-        connection.call("XGROUP", "CREATE", "stream", group, "0")
-        pairs = [encode([b"XREADGROUP", b"GROUP", group.encode(), b"consumer", b"COUNT", b"1", b"STREAMS", b"stream", b">"])
-                 + encode([b"XACK", b"stream", group.encode(), b"%d-0" % (FIRST_ID + n)]) for n in range(count)]
-        blocks = [b"".join(pairs[at:at + DEPTH // 2]) for at in range(0, count, DEPTH // 2)]
+def read_and_acknowledge(server, name, count):
+    """XREADGROUP of one entry and its XACK, so many times, DEPTH commands at a time: by as many connections as the other
+    loads have, each with a group of its own."""
+    groups = [f"{name}-{n}".encode() for n in range(CONNECTIONS)]
+    connections = [server.connect(timeout=300) for _ in groups]
+    with contextlib.ExitStack() as stack:
+        for connection, group in zip(connections, groups):
+            stack.enter_context(connection)
+            connection.call("XGROUP", "CREATE", "stream", group, "0")
+        each = count // CONNECTIONS
+        acks = [[encode([b"XREADGROUP", b"GROUP", group, b"consumer", b"COUNT", b"1", b"STREAMS", b"stream", b">"])
+                 + encode([b"XACK", b"stream", group, b"%d-0" % (FIRST_ID + n)]) for n in range(each)] for group in groups]
         before, began = watch.exact_cpu_seconds(server), time.monotonic()
-        for block in blocks:
-            connection.send_raw(block)
-            for _ in range(block.count(b"\r\nXACK\r\n") * 2):
-                connection.receive()
+        for at in range(0, each, DEPTH // 2):
+            for connection, pairs in zip(connections, acks):
+                connection.send_raw(b"".join(pairs[at:at + DEPTH // 2]))
+            for connection, pairs in zip(connections, acks):
+                for _ in pairs[at:at + DEPTH // 2]:
+                    connection.receive()
+                    if connection.receive() != b":1\r\n":
+                        raise SystemExit("XACK of an entry that was not pending")
         cpu, took = watch.exact_cpu_seconds(server) - before, time.monotonic() - began
-        connection.call("XGROUP", "DESTROY", "stream", group)
-    return {"server_us": cpu / (2 * count) * 1e6, "client_us": 0.0, "ops_per_second": 2 * count / took, "client_cores": 0.0}
+        for connection, group in zip(connections, groups):
+            connection.call("XGROUP", "DESTROY", "stream", group)
+    commands = 2 * each * CONNECTIONS
+    return {"server_us": cpu / commands * 1e6, "client_us": 0.0, "ops_per_second": commands / took, "client_cores": 0.0}
 
 
 def check_cpu(arguments, report):
