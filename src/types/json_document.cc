@@ -3,6 +3,7 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <cmath>
 #include <compare>
 #include <cstring>
 
@@ -35,12 +36,6 @@ struct Trail {
 
 std::size_t depth_of(const Trail* trail) { return trail == nullptr ? 0 : trail->depth; }
 
-/// A term's value in a filter: none if a path leads nowhere or to several places.
-struct TermValue {
-  std::optional<JsonTokens> tokens;
-  bool is_constant = false;
-};
-
 /// Less, equal or greater; unordered if the two cannot be compared.
 std::partial_ordering compare(const JsonToken& a, const JsonToken& b) {
   if (a.is_number() && b.is_number()) {
@@ -53,6 +48,19 @@ std::partial_ordering compare(const JsonToken& a, const JsonToken& b) {
   }
   const bool are_null = a.kind == JsonKind::kNull && b.kind == JsonKind::kNull;
   return are_null ? std::partial_ordering::equivalent : std::partial_ordering::unordered;
+}
+
+/// As filters have it.
+bool are_equal_here(const JsonTokens& a, std::size_t at_a, const JsonTokens& b, std::size_t at_b) {
+  return are_equal(a, at_a, b, at_b, JsonEquality::kByValue);
+}
+
+/// Characters of a string, children of a container.
+std::optional<std::uint64_t> size_of(const JsonToken& value) {
+  if (value.is_container()) return value.child_count;
+  if (!value.is_string()) return std::nullopt;
+  const auto is_first = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; };
+  return static_cast<std::uint64_t>(std::ranges::count_if(value.text, is_first));
 }
 
 /// Runs a path. Recursion is bounded by the path's steps and nesting and the document's depth.
@@ -100,12 +108,23 @@ class Finder {
 
   bool holds(const JsonCondition& condition, std::uint64_t position);
   bool holds(const JsonCondition::Operand& operand, std::uint64_t position) {
-    return operand.test != nullptr ? holds(*operand.test, position)
-                                   : holds(*operand.condition, position);
+    return operand.is_negated != (operand.test != nullptr ? holds(*operand.test, position)
+                                                          : holds(*operand.condition, position));
   }
   bool holds(const JsonTest& test, std::uint64_t position);
-  TermValue value_of(const JsonTerm& term, std::uint64_t position);
-  bool matches(const JsonTest& test, const TermValue& left, const TermValue& right);
+  /// Of one value on each side. Of kNotIn: is it in?
+  bool holds(const JsonTest& test, const JsonTokens& left, const JsonTokens& right);
+  /// Is the value at `at` an element of the array?
+  bool is_member(const JsonTokens& value, std::size_t at, const JsonTokens& array);
+  bool holds_of_elements(JsonTest::Operator op, const JsonTokens& left, const JsonTokens& right);
+  bool matches(const JsonTest& test, const JsonToken& text, const JsonToken& pattern);
+  JsonMatches places_of(const JsonTerm& term, std::uint64_t position, std::size_t count_max);
+  bool leads_somewhere(const JsonTerm& term, std::uint64_t position) {
+    return term.kind == JsonTerm::Kind::kConstant || !places_of(term, position, 1).is_empty();
+  }
+  /// Of the values that the term leads to, is there one of which this is true?
+  template <typename Use>
+  bool any_value(const JsonTerm& term, std::uint64_t position, Use use);
 
   JsonWalk& walk_;
   std::uint64_t visits_left_;
@@ -233,10 +252,7 @@ void Finder::filter(const JsonSteps& steps, std::size_t step, std::uint64_t posi
                     const Trail* trail, const Sink& sink) {
   const JsonCondition& condition = *steps[step].condition;
   walk_.seek(position);
-  if (!walk_.token().is_container()) {
-    if (holds(condition, position)) go(steps, step + 1, position, trail, sink);
-    return;
-  }
+  if (!walk_.token().is_container()) return;
   const Trail here{position, trail, depth_of(trail) + 1};
   each_child(position, [&](std::uint64_t child) {
     if (holds(condition, child)) go(steps, step + 1, child, &here, sink);
@@ -253,38 +269,78 @@ bool Finder::holds(const JsonCondition& condition, std::uint64_t position) {
 
 bool Finder::holds(const JsonTest& test, std::uint64_t position) {
   using Operator = JsonTest::Operator;
-  const TermValue left = value_of(test.left, position);
-  if (test.op == Operator::kExists) return left.tokens.has_value();
-  const TermValue right = value_of(test.right, position);
-  if (!left.tokens || !right.tokens) return test.op == Operator::kUnequal;
-  const JsonToken a = left.tokens->at(0);
-  const JsonToken b = right.tokens->at(0);
-  const std::partial_ordering order = compare(a, b);
-  const bool is_equal =
-      a.is_container() ? are_equal(*left.tokens, 0, *right.tokens, 0) : std::is_eq(order);
-  switch (test.op) {
-    case Operator::kEqual:
-      return is_equal;
-    case Operator::kUnequal:
-      return !is_equal;
-    case Operator::kLess:
-      return std::is_lt(order);
-    case Operator::kAtMost:
-      return std::is_lteq(order);
-    case Operator::kGreater:
-      return std::is_gt(order);
-    case Operator::kAtLeast:
-      return std::is_gteq(order);
-    default:
-      return matches(test, left, right);
-  }
+  if (test.op == Operator::kExists) return leads_somewhere(test.left, position);
+  bool has_both = false;
+  const bool is_one = any_value(test.left, position, [&](const JsonTokens& left) {
+    return any_value(test.right, position, [&](const JsonTokens& right) {
+      has_both = true;
+      return holds(test, left, right);
+    });
+  });
+  if (test.op == Operator::kNotIn) return !is_one;
+  return is_one || (test.op == Operator::kUnequal && !has_both);
 }
 
-bool Finder::matches(const JsonTest& test, const TermValue& left, const TermValue& right) {
-  const JsonToken text = left.tokens->at(0);
-  const JsonToken pattern = right.tokens->at(0);
-  if (left.is_constant || !text.is_string() || !pattern.is_string()) return false;
-  if (right.is_constant) {
+bool Finder::holds(const JsonTest& test, const JsonTokens& left, const JsonTokens& right) {
+  using Operator = JsonTest::Operator;
+  const JsonToken a = left.at(0);
+  const JsonToken b = right.at(0);
+  switch (test.op) {
+    case Operator::kEqual:
+      return are_equal_here(left, 0, right, 0);
+    case Operator::kUnequal:
+      return !are_equal_here(left, 0, right, 0);
+    case Operator::kLess:
+      return std::is_lt(compare(a, b));
+    case Operator::kAtMost:
+      return std::is_lteq(compare(a, b));
+    case Operator::kGreater:
+      return std::is_gt(compare(a, b));
+    case Operator::kAtLeast:
+      return std::is_gteq(compare(a, b));
+    case Operator::kMatches:
+      return matches(test, a, b);
+    case Operator::kIn:
+    case Operator::kNotIn:
+      return b.is_array() && is_member(left, 0, right);
+    case Operator::kSubsetOf:
+    case Operator::kAnyOf:
+    case Operator::kNoneOf:
+      return a.is_array() && b.is_array() && holds_of_elements(test.op, left, right);
+    case Operator::kSize:
+      return b.is_number() && size_of(a) && double(*size_of(a)) == std::trunc(b.as_double());
+    case Operator::kEmpty:
+      return b.is_boolean() && size_of(a) && (*size_of(a) == 0) == (b.kind == JsonKind::kTrue);
+    case Operator::kExists:
+      break;
+  }
+  return false;
+}
+
+bool Finder::is_member(const JsonTokens& value, std::size_t at, const JsonTokens& array) {
+  const std::size_t end = array.after(0);
+  for (std::size_t element = 1; element < end && visit(); element = array.after(element)) {
+    if (are_equal_here(value, at, array, element)) return true;
+  }
+  return false;
+}
+
+bool Finder::holds_of_elements(JsonTest::Operator op, const JsonTokens& left,
+                               const JsonTokens& right) {
+  // Which answer of an element decides, and what: else it is the opposite.
+  const bool deciding = op != JsonTest::Operator::kSubsetOf;
+  const bool decision = op == JsonTest::Operator::kAnyOf;
+  const std::size_t end = left.after(0);
+  for (std::size_t element = 1; element < end && visit(); element = left.after(element)) {
+    if (is_member(left, element, right) == deciding) return decision;
+  }
+  return !decision;
+}
+
+bool Finder::matches(const JsonTest& test, const JsonToken& text, const JsonToken& pattern) {
+  const bool is_constant = test.left.kind == JsonTerm::Kind::kConstant;
+  if (is_constant || !text.is_string() || !pattern.is_string()) return false;
+  if (test.right.kind == JsonTerm::Kind::kConstant) {
     return test.expression != nullptr && matches_expression(*test.expression, text.text);
   }
   if (last_expression_ == nullptr || last_pattern_ != pattern.text) {
@@ -295,23 +351,26 @@ bool Finder::matches(const JsonTest& test, const TermValue& left, const TermValu
   return last_expression_ != nullptr && matches_expression(*last_expression_, text.text);
 }
 
-TermValue Finder::value_of(const JsonTerm& term, std::uint64_t position) {
-  if (term.kind == JsonTerm::Kind::kConstant) {
-    return {.tokens = term.constant, .is_constant = true};
+JsonMatches Finder::places_of(const JsonTerm& term, std::uint64_t position, std::size_t count_max) {
+  JsonMatches places;
+  run(term.steps, term.kind == JsonTerm::Kind::kRoot ? 0 : position,
+      {.matches = &places, .with_ancestors = false, .count_max = count_max});
+  return places;
+}
+
+template <typename Use>
+bool Finder::any_value(const JsonTerm& term, std::uint64_t position, Use use) {
+  if (term.kind == JsonTerm::Kind::kConstant) return use(term.constant);
+  const JsonMatches places = places_of(term, position, kJsonMatchesMax);
+  for (std::size_t i = 0; i < places.count() && visit(); ++i) {
+    walk_.seek(places.position(i));
+    if (walk_.is_stuck()) return false;
+    pass(walk_.token().tokens_below);
+    JsonTokens value;
+    copy_value(walk_, places.position(i), &value);
+    if (use(value)) return true;
   }
-  std::uint64_t place = term.kind == JsonTerm::Kind::kRoot ? 0 : position;
-  if (!term.steps.empty()) {
-    JsonMatches matches;
-    run(term.steps, place, {.matches = &matches, .with_ancestors = false, .count_max = 2});
-    if (matches.count() != 1) return {};
-    place = matches.position(0);
-  }
-  TermValue value{.tokens = JsonTokens()};
-  walk_.seek(place);
-  if (walk_.is_stuck()) return {};
-  pass(walk_.token().tokens_below);
-  copy_value(walk_, place, &*value.tokens);
-  return value;
+  return false;
 }
 
 }  // namespace

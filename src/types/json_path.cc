@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
+#include <set>
 #include <utility>
 
 #include "types/json_text.h"
@@ -18,6 +19,11 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) ||
          Bytes("-_`~+#%$^/:").find(c) != Bytes::npos;
+}
+
+/// Of what a word that is an operator ends before.
+bool is_word_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_';
 }
 
 /// Recursive descent, which kJsonPathNestingMax bounds. The first thing that is not as it should be
@@ -75,7 +81,16 @@ class PathParser {
   bool parse_operator(JsonTest::Operator* op);
   bool parse_term(JsonTerm* term);
   bool parse_term_path(JsonTerm::Kind kind, JsonTerm* term);
-  bool parse_constant(JsonTerm* term);
+  bool parse_value(JsonTokens* value);
+  bool parse_array(JsonTokens* value);
+  bool parse_object(JsonTokens* value);
+  bool parse_decimal(JsonTokens* value);
+  /// The operator that is a word and stands here, and its size; 0 if none does.
+  std::size_t word_operator(JsonTest::Operator* op) const;
+  bool is_at_first_name() const {
+    JsonTest::Operator op{};
+    return is_name_char(peek()) && word_operator(&op) == 0;
+  }
 
   Bytes text_;
   std::size_t at_ = 0;
@@ -115,7 +130,7 @@ bool PathParser::parse_step(JsonSteps* steps, bool is_first, bool* is_done) {
     steps->push_back({.kind = JsonStep::Kind::kAll});
     return true;
   }
-  if (is_first && is_name_char(peek())) return parse_name(steps);
+  if (is_first && is_at_first_name()) return parse_name(steps);
   *is_done = true;
   return !is_first || fail("a name, '*', '.' or '['");
 }
@@ -233,6 +248,7 @@ bool PathParser::parse_condition(JsonCondition* condition) {
 }
 
 bool PathParser::parse_operand(JsonCondition::Operand* operand) {
+  while (take("!")) operand->is_negated = !operand->is_negated;
   if (!take("(")) {
     operand->test = std::make_unique<JsonTest>();
     return parse_test(operand->test.get());
@@ -267,41 +283,99 @@ bool PathParser::parse_operator(JsonTest::Operator* op) {
     *op = meaning;
     return true;
   }
-  return false;
+  const std::size_t size = word_operator(op);
+  return size > 0 && take(text_.substr(at_, size));
+}
+
+std::size_t PathParser::word_operator(JsonTest::Operator* op) const {
+  using Operator = JsonTest::Operator;
+  constexpr std::pair<Bytes, Operator> kWords[] = {
+      {"in", Operator::kIn},         {"nin", Operator::kNotIn},
+      {"anyof", Operator::kAnyOf},   {"subsetof", Operator::kSubsetOf},
+      {"noneof", Operator::kNoneOf}, {"size", Operator::kSize},
+      {"sizeof", Operator::kSize},   {"empty", Operator::kEmpty},
+  };
+  std::size_t end = at_;
+  while (end < text_.size() && is_word_char(text_[end])) ++end;
+  for (const auto& [word, meaning] : kWords) {
+    if (text_.substr(at_, end - at_) != word) continue;
+    *op = meaning;
+    return word.size();
+  }
+  return 0;
 }
 
 bool PathParser::parse_term(JsonTerm* term) {
   if (take("@")) return parse_term_path(JsonTerm::Kind::kCurrent, term);
   if (take("$")) return parse_term_path(JsonTerm::Kind::kRoot, term);
-  return parse_constant(term);
+  return parse_value(&term->constant);
 }
 
 bool PathParser::parse_term_path(JsonTerm::Kind kind, JsonTerm* term) {
   term->kind = kind;
-  const bool has_steps = peek() == '.' || peek() == '[' || peek() == '*' || is_name_char(peek());
+  const bool has_steps = peek() == '.' || peek() == '[' || peek() == '*' || is_at_first_name();
   return !has_steps || parse_steps(&term->steps);
 }
 
-bool PathParser::parse_constant(JsonTerm* term) {
+bool PathParser::parse_value(JsonTokens* value) {
   if (peek() == '\'' || peek() == '"') {
     std::string text;
     if (!parse_string(&text)) return false;
-    term->constant.add(JsonToken::string(text));
+    value->add(JsonToken::string(text));
+    return true;
+  }
+  if (peek() == '[' || peek() == '{') {
+    if (++nesting_ > kJsonPathNestingMax) return fail("a value that is nested less");
+    if (!(peek() == '[' ? parse_array(value) : parse_object(value))) return false;
+    --nesting_;
     return true;
   }
   if (take("true")) {
-    term->constant.add(JsonToken::boolean(true));
+    value->add(JsonToken::boolean(true));
     return true;
   }
   if (take("false")) {
-    term->constant.add(JsonToken::boolean(false));
+    value->add(JsonToken::boolean(false));
     return true;
   }
   if (take("null")) {
-    term->constant.add(JsonToken::null());
+    value->add(JsonToken::null());
     return true;
   }
-  // A decimal number without an exponent.
+  return parse_decimal(value);
+}
+
+bool PathParser::parse_array(JsonTokens* value) {
+  const std::size_t array = value->open(JsonKind::kArray);
+  std::uint64_t count = 0;
+  take("[");
+  while (peek() != ']') {
+    if (count++ > 0 && !take(",")) return fail("',' or ']'");
+    if (!parse_value(value)) return false;
+  }
+  value->close(array, count);
+  return take("]");
+}
+
+bool PathParser::parse_object(JsonTokens* value) {
+  const std::size_t object = value->open(JsonKind::kObject);
+  std::set<std::string> names;
+  take("{");
+  while (peek() != '}') {
+    if (!names.empty() && !take(",")) return fail("',' or '}'");
+    std::string name;
+    if (!parse_string(&name)) return false;
+    value->add_name(name);
+    if (!names.insert(std::move(name)).second) return fail("each name once");
+    if (!take(":")) return fail("':'");
+    if (!parse_value(value)) return false;
+  }
+  value->close(object, names.size());
+  return take("}");
+}
+
+// A decimal number without an exponent.
+bool PathParser::parse_decimal(JsonTokens* value) {
   std::size_t end = at_ + (peek() == '-' ? 1 : 0);
   const auto skip_digits = [&] {
     while (end < text_.size() && is_digit(text_[end])) ++end;
@@ -312,8 +386,8 @@ bool PathParser::parse_constant(JsonTerm* term) {
     skip_digits();
   }
   std::string error;
-  if (!parse_json(text_.substr(at_, end - at_), &term->constant, &error)) {
-    return fail("'@', '$', a number, a string, true, false or null");
+  if (!parse_json(text_.substr(at_, end - at_), value, &error)) {
+    return fail("'@', '$', a number, a string, true, false, null, '[' or '{'");
   }
   at_ = end;
   skip_blanks();

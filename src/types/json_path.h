@@ -6,9 +6,11 @@
 // A path that begins with `$`, alone or followed by `.` or `[`, is JSONPath and answers with all
 // matches; any other is a legacy path (`.`, `.a.b`, `a["b"][0]`), which means the same steps but
 // answers with one value. The grammar is RedisJSON's: names without quotes are of letters, digits
-// and -_`~+#%$^/:, blanks may stand between parts, a filter compares two terms (a number, a string,
-// true, false, null, or a path from @ or $ that leads to exactly one value) by == != < <= > >= or
-// =~ (a regular expression, RE2), or has one alone; && binds tighter than ||.
+// and -_`~+#%$^/:, blanks may stand between parts. A filter compares two terms by == != < <= > >=,
+// =~ (a regular expression, RE2) or a word below (JsonTest), or has one alone; ! binds tighter than
+// &&, and that tighter than ||. A term is a value as JSON has it, its texts in quotes of either
+// kind, or a path from @ or $; where that leads to several values the test is to hold for any of
+// them. Redis 8.10's arithmetic, functions and `~` are not known here.
 //
 // Hostile paths are bounded here: in steps and in nesting, so that whoever runs the program may
 // recurse.
@@ -44,7 +46,7 @@ struct JsonStep {
     kSlice,    ///< elements from `from` up to `to`, each `step`th
     kAll,      ///< all children
     kDescend,  ///< the value itself and all below it, to which the next step applies
-    kFilter,   ///< children for which the condition holds; a scalar itself
+    kFilter,   ///< children for which the condition holds
   };
   Kind kind;
   std::vector<std::string> names = {};
@@ -60,7 +62,7 @@ using JsonSteps = std::vector<JsonStep>;
 struct JsonTerm {
   enum class Kind : std::uint8_t { kConstant, kCurrent, kRoot };
   Kind kind = Kind::kConstant;
-  JsonTokens constant = {};  ///< one scalar
+  JsonTokens constant = {};  ///< one value
   JsonSteps steps = {};
 };
 
@@ -74,6 +76,14 @@ struct JsonTest {
     kGreater,
     kAtLeast,
     kMatches,
+    kIn,     ///< `right` is an array and has such an element
+    kNotIn,  ///< not kIn, whatever `right` is
+    // Of two arrays:
+    kSubsetOf,  ///< each element of `left` is in `right`
+    kAnyOf,     ///< one is
+    kNoneOf,    ///< none is
+    kSize,      ///< characters of a string, children of a container: as many as `right` says
+    kEmpty,     ///< has none, or some, as `right` says
   };
   JsonTerm left;
   Operator op = Operator::kExists;
@@ -86,6 +96,7 @@ struct JsonTest {
 struct JsonCondition {
   /// A test, or a condition in parentheses.
   struct Operand {
+    bool is_negated = false;
     std::unique_ptr<JsonTest> test = {};
     std::unique_ptr<JsonCondition> condition = {};
   };

@@ -189,8 +189,8 @@ void JsonTokens::truncate(std::size_t count) {
 
 namespace {
 
-bool are_members_equal(const JsonTokens& a, std::size_t at_a, const JsonTokens& b,
-                       std::size_t at_b) {
+bool are_members_equal(const JsonTokens& a, std::size_t at_a, const JsonTokens& b, std::size_t at_b,
+                       JsonEquality equality) {
   const std::size_t end_a = a.after(at_a);
   const std::size_t end_b = b.after(at_b);
   std::size_t likely = at_b + 1;  // members mostly stand in the same order
@@ -202,7 +202,7 @@ bool are_members_equal(const JsonTokens& a, std::size_t at_a, const JsonTokens& 
       if (tried == 1) return false;
       other = b.after(other + 1);
     }
-    if (!are_equal(a, name + 1, b, other + 1)) return false;
+    if (!are_equal(a, name + 1, b, other + 1, equality)) return false;
     likely = b.after(other + 1);
   }
   return true;
@@ -210,9 +210,14 @@ bool are_members_equal(const JsonTokens& a, std::size_t at_a, const JsonTokens& 
 
 }  // namespace
 
-bool are_equal(const JsonTokens& a, std::size_t at_a, const JsonTokens& b, std::size_t at_b) {
+bool are_equal(const JsonTokens& a, std::size_t at_a, const JsonTokens& b, std::size_t at_b,
+               JsonEquality equality) {
   const JsonToken one = a.at(at_a);
   const JsonToken other = b.at(at_b);
+  if (equality == JsonEquality::kByValue && one.is_number() && other.is_number() &&
+      !(one.is_integer() && other.is_integer())) {
+    return one.as_double() == other.as_double();
+  }
   if (one.kind != other.kind) return false;
   switch (one.kind) {
     case JsonKind::kNull:
@@ -230,7 +235,7 @@ bool are_equal(const JsonTokens& a, std::size_t at_a, const JsonTokens& b, std::
     case JsonKind::kName:
       return one.text == other.text;
     case JsonKind::kObject:
-      return one.child_count == other.child_count && are_members_equal(a, at_a, b, at_b);
+      return one.child_count == other.child_count && are_members_equal(a, at_a, b, at_b, equality);
     case JsonKind::kArray:
       break;
   }
@@ -238,7 +243,7 @@ bool are_equal(const JsonTokens& a, std::size_t at_a, const JsonTokens& b, std::
   std::size_t next_b = at_b + 1;
   const std::size_t end_a = a.after(at_a);
   for (std::size_t next_a = at_a + 1; next_a < end_a; next_a = a.after(next_a)) {
-    if (!are_equal(a, next_a, b, next_b)) return false;
+    if (!are_equal(a, next_a, b, next_b, equality)) return false;
     next_b = b.after(next_b);
   }
   return true;

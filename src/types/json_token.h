@@ -126,8 +126,13 @@ class JsonTokens {
   std::size_t depth_ = 0;
 };
 
+/// When numbers are equal.
+enum class JsonEquality : std::uint8_t {
+  kByKind,   ///< integers and doubles are never equal to each other
+  kByValue,  ///< 1 is 1.0
+};
 /// Are the values at these places equal, as JSON has it: the order of members does not matter?
-/// Integers and doubles are never equal to each other.
-bool are_equal(const JsonTokens& a, std::size_t at_a, const JsonTokens& b, std::size_t at_b);
+bool are_equal(const JsonTokens& a, std::size_t at_a, const JsonTokens& b, std::size_t at_b,
+               JsonEquality equality = JsonEquality::kByKind);
 
 }  // namespace diskdb::types
