@@ -72,6 +72,11 @@ step clients "redis-py, ioredis, hiredis, redis-cli, netcat, redis-benchmark" \
   tests/clients/run.py --verbose --requests "$(pick 1000000 50000)"
 step differential "20 M commands: replies byte for byte as Redis's, DEBUG DIGEST, DUMP both ways" \
   tests/differential/run.py --seeds "$(pick 400 3)" --commands "$(pick 50000 5000)" --deadline 14000
+step stream_commands "5 M commands of streams alone, likewise" \
+  tests/differential/run.py --only random --match X --match "DEL of streams" --match "RENAME of streams" --match SELECT \
+  --keep-going --verbose --seeds "$(pick 100 2)" --commands "$(pick 50000 5000)" --deadline 7000
+step metamorphic "relations between replies of streams, and of JSON, with little memory, checkpoints and restarts" \
+  tests/metamorphic/run.py --seeds "$(pick 400 20)" --deadline 1800
 step restarts "the same random commands, DiskDB killed and restarted all the time" \
   tests/differential/run.py --only random --kill --check-every 300 --seeds "$(pick 20 2)" --deadline 3600
 step tcl "units of Redis's own test suite" tests/tcl/run.py
@@ -109,6 +114,8 @@ step checkpoints "CPU per SET over five checkpoints, and per GET of a cold key" 
 step collections "lists, sets, hashes, sorted sets beside Redis: CPU, memory; growth of cost; death of ten million" \
   bench/compare_collections.py $(pick "" --short) --json "$logs/collections.json"
 step streams "streams beside Redis: CPU and memory" bench/compare_streams.py $(pick "" --short) --json "$logs/streams.json"
+step json "JSON.GET of a member beside GET of the text; what JSON.SET of a scalar logs and writes; memory" \
+  bench/json_costs.py $(pick "" --short)
 step recovery "replay rate" bench/recovery.py --commands "$(pick 5000000 1000000)"
 step fuzz "fuzzers under address and undefined sanitizers" tools/fuzz.sh "$(pick 120 5)"
 step asan "unit tests under address and undefined sanitizers" tools/sanitize.sh asan

@@ -63,6 +63,7 @@ def system_steps():
     """The system tests in their short form; each script's --help tells about the long one."""
     return [
         script("differential", "tests/differential/run.py", "--seed", 1, "--seeds", 2, "--commands", 5000),
+        script("metamorphic", "tests/metamorphic/run.py", "--seed", 1, "--seeds", 15),
         script("introspection", "tests/introspection/compare.py"),
         script("tcl", "tests/tcl/run.py", seconds_max=1200),
         script("clients", "tests/clients/run.py", "--requests", 50_000),
