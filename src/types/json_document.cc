@@ -50,19 +50,6 @@ std::partial_ordering compare(const JsonToken& a, const JsonToken& b) {
   return are_null ? std::partial_ordering::equivalent : std::partial_ordering::unordered;
 }
 
-/// As filters have it.
-bool are_equal_here(const JsonTokens& a, std::size_t at_a, const JsonTokens& b, std::size_t at_b) {
-  return are_equal(a, at_a, b, at_b, JsonEquality::kByValue);
-}
-
-/// Characters of a string, children of a container.
-std::optional<std::uint64_t> size_of(const JsonToken& value) {
-  if (value.is_container()) return value.child_count;
-  if (!value.is_string()) return std::nullopt;
-  const auto is_first = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; };
-  return static_cast<std::uint64_t>(std::ranges::count_if(value.text, is_first));
-}
-
 /// Runs a path. Recursion is bounded by the path's steps and nesting and the document's depth.
 class Finder {
  public:
@@ -114,14 +101,21 @@ class Finder {
   bool holds(const JsonTest& test, std::uint64_t position);
   /// Of one value on each side. Of kNotIn: is it in?
   bool holds(const JsonTest& test, const JsonTokens& left, const JsonTokens& right);
-  /// Is the value at `at` an element of the array?
-  bool is_member(const JsonTokens& value, std::size_t at, const JsonTokens& array);
-  bool holds_of_elements(JsonTest::Operator op, const JsonTokens& left, const JsonTokens& right);
+  bool hold_as_sets(JsonFunction relation, const JsonTokens& left, const JsonTokens& right);
+  /// May each element of one be compared with each of the other?
+  bool is_affordable(const JsonTokens& left, const JsonTokens& right);
   bool matches(const JsonTest& test, const JsonToken& text, const JsonToken& pattern);
+  bool matches(Bytes pattern, Bytes text);
   JsonMatches places_of(const JsonTerm& term, std::uint64_t position, std::size_t count_max);
-  bool leads_somewhere(const JsonTerm& term, std::uint64_t position) {
-    return term.kind == JsonTerm::Kind::kConstant || !places_of(term, position, 1).is_empty();
-  }
+  /// Of a term alone.
+  bool holds(const JsonTerm& term, std::uint64_t position);
+  /// The value of a constant or a call, or of the only place that a path leads to.
+  std::optional<JsonTokens> value_of(const JsonTerm& term, std::uint64_t position);
+  std::optional<JsonTokens> copy_of(std::uint64_t place);
+  std::optional<JsonTokens> call(const JsonTerm& term, std::uint64_t position);
+  /// Of functions that need more than the values of their arguments.
+  std::optional<JsonTokens> call_here(const JsonTerm& term, std::uint64_t position);
+  std::optional<JsonTokens> keys_of(const JsonTerm& term, std::uint64_t position);
   /// Of the values that the term leads to, is there one of which this is true?
   template <typename Use>
   bool any_value(const JsonTerm& term, std::uint64_t position, Use use);
@@ -269,7 +263,7 @@ bool Finder::holds(const JsonCondition& condition, std::uint64_t position) {
 
 bool Finder::holds(const JsonTest& test, std::uint64_t position) {
   using Operator = JsonTest::Operator;
-  if (test.op == Operator::kExists) return leads_somewhere(test.left, position);
+  if (test.op == Operator::kExists) return holds(test.left, position);
   bool has_both = false;
   const bool is_one = any_value(test.left, position, [&](const JsonTokens& left) {
     return any_value(test.right, position, [&](const JsonTokens& right) {
@@ -287,9 +281,9 @@ bool Finder::holds(const JsonTest& test, const JsonTokens& left, const JsonToken
   const JsonToken b = right.at(0);
   switch (test.op) {
     case Operator::kEqual:
-      return are_equal_here(left, 0, right, 0);
+      return are_equal(left, 0, right, 0, JsonEquality::kByValue);
     case Operator::kUnequal:
-      return !are_equal_here(left, 0, right, 0);
+      return !are_equal(left, 0, right, 0, JsonEquality::kByValue);
     case Operator::kLess:
       return std::is_lt(compare(a, b));
     case Operator::kAtMost:
@@ -302,11 +296,13 @@ bool Finder::holds(const JsonTest& test, const JsonTokens& left, const JsonToken
       return matches(test, a, b);
     case Operator::kIn:
     case Operator::kNotIn:
-      return b.is_array() && is_member(left, 0, right);
+      return b.is_array() && is_affordable(JsonTokens(), right) && is_element(left, 0, right);
     case Operator::kSubsetOf:
+      return hold_as_sets(JsonFunction::kSubsetOf, left, right);
     case Operator::kAnyOf:
+      return hold_as_sets(JsonFunction::kAnyOf, left, right);
     case Operator::kNoneOf:
-      return a.is_array() && b.is_array() && holds_of_elements(test.op, left, right);
+      return hold_as_sets(JsonFunction::kNoneOf, left, right);
     case Operator::kSize:
       return b.is_number() && size_of(a) && double(*size_of(a)) == std::trunc(b.as_double());
     case Operator::kEmpty:
@@ -317,24 +313,14 @@ bool Finder::holds(const JsonTest& test, const JsonTokens& left, const JsonToken
   return false;
 }
 
-bool Finder::is_member(const JsonTokens& value, std::size_t at, const JsonTokens& array) {
-  const std::size_t end = array.after(0);
-  for (std::size_t element = 1; element < end && visit(); element = array.after(element)) {
-    if (are_equal_here(value, at, array, element)) return true;
-  }
-  return false;
+bool Finder::hold_as_sets(JsonFunction relation, const JsonTokens& left, const JsonTokens& right) {
+  return left.at(0).is_array() && right.at(0).is_array() && is_affordable(left, right) &&
+         holds_of_arrays(relation, left, right);
 }
 
-bool Finder::holds_of_elements(JsonTest::Operator op, const JsonTokens& left,
-                               const JsonTokens& right) {
-  // Which answer of an element decides, and what: else it is the opposite.
-  const bool deciding = op != JsonTest::Operator::kSubsetOf;
-  const bool decision = op == JsonTest::Operator::kAnyOf;
-  const std::size_t end = left.after(0);
-  for (std::size_t element = 1; element < end && visit(); element = left.after(element)) {
-    if (is_member(left, element, right) == deciding) return decision;
-  }
-  return !decision;
+bool Finder::is_affordable(const JsonTokens& left, const JsonTokens& right) {
+  pass(left.count() * right.count());
+  return fits();
 }
 
 bool Finder::matches(const JsonTest& test, const JsonToken& text, const JsonToken& pattern) {
@@ -343,12 +329,109 @@ bool Finder::matches(const JsonTest& test, const JsonToken& text, const JsonToke
   if (test.right.kind == JsonTerm::Kind::kConstant) {
     return test.expression != nullptr && matches_expression(*test.expression, text.text);
   }
-  if (last_expression_ == nullptr || last_pattern_ != pattern.text) {
+  return matches(pattern.text, text.text);
+}
+
+bool Finder::matches(Bytes pattern, Bytes text) {
+  if (last_expression_ == nullptr || last_pattern_ != pattern) {
     pass(kVisitsOfExpression);
-    last_pattern_ = pattern.text;
-    last_expression_ = compile_expression(pattern.text);
+    last_pattern_ = pattern;
+    last_expression_ = compile_expression(pattern);
   }
-  return last_expression_ != nullptr && matches_expression(*last_expression_, text.text);
+  return last_expression_ != nullptr && matches_expression(*last_expression_, text);
+}
+
+bool Finder::holds(const JsonTerm& term, std::uint64_t position) {
+  if (term.is_path()) return !places_of(term, position, 1).is_empty();
+  const std::optional<JsonTokens> value = value_of(term, position);
+  const bool is_call = term.kind == JsonTerm::Kind::kCall;
+  return value && !(is_call && value->at(0).kind == JsonKind::kFalse);
+}
+
+std::optional<JsonTokens> Finder::value_of(const JsonTerm& term, std::uint64_t position) {
+  if (term.kind == JsonTerm::Kind::kConstant) return term.constant;
+  if (term.kind == JsonTerm::Kind::kCall) return call(term, position);
+  const JsonMatches places = places_of(term, position, 2);
+  return places.count() == 1 ? copy_of(places.position(0)) : std::nullopt;
+}
+
+std::optional<JsonTokens> Finder::copy_of(std::uint64_t place) {
+  walk_.seek(place);
+  if (walk_.is_stuck()) return std::nullopt;
+  pass(walk_.token().tokens_below);
+  JsonTokens value;
+  copy_value(walk_, place, &value);
+  return value;
+}
+
+std::optional<JsonTokens> Finder::call(const JsonTerm& term, std::uint64_t position) {
+  switch (term.function) {
+    case JsonFunction::kCount:
+    case JsonFunction::kValue:
+    case JsonFunction::kKeys:
+    case JsonFunction::kMatch:
+    case JsonFunction::kSearch:
+      return call_here(term, position);
+    default:
+      break;
+  }
+  std::vector<JsonTokens> arguments;
+  for (const JsonTerm& argument : term.arguments) {
+    std::optional<JsonTokens> value = value_of(argument, position);
+    if (!value) return std::nullopt;
+    arguments.push_back(std::move(*value));
+  }
+  const bool is_relation = term.function >= JsonFunction::kSubsetOf;
+  if (is_relation && arguments.size() == 2 && !is_affordable(arguments[0], arguments[1])) {
+    return std::nullopt;
+  }
+  return call_function(term.function, arguments);
+}
+
+std::optional<JsonTokens> Finder::call_here(const JsonTerm& term, std::uint64_t position) {
+  const bool is_expression =
+      term.function == JsonFunction::kMatch || term.function == JsonFunction::kSearch;
+  if (term.arguments.size() != (is_expression ? 2U : 1U)) return std::nullopt;
+  const JsonTerm& first = term.arguments[0];
+  JsonTokens result;
+  if (is_expression) {
+    const std::optional<JsonTokens> text = value_of(first, position);
+    const std::optional<JsonTokens> pattern = value_of(term.arguments[1], position);
+    if (!text || !pattern || !text->at(0).is_string() || !pattern->at(0).is_string()) {
+      return std::nullopt;
+    }
+    const Bytes part = pattern->at(0).text;
+    const bool is_all = term.function == JsonFunction::kMatch;
+    result.add(JsonToken::boolean(matches(is_all ? anchored(part) : part, text->at(0).text)));
+    return result;
+  }
+  if (term.function == JsonFunction::kValue) return value_of(first, position);
+  if (term.function == JsonFunction::kKeys) return keys_of(first, position);
+  std::uint64_t count = 0;
+  if (first.is_path()) {
+    count = places_of(first, position, kJsonMatchesMax).count();
+  } else if (const auto list = value_of(first, position)) {
+    count = list->at(0).is_array() ? list->at(0).child_count : 1;
+  }
+  result.add(JsonToken::of_integer(static_cast<std::int64_t>(count)));
+  return result;
+}
+
+std::optional<JsonTokens> Finder::keys_of(const JsonTerm& term, std::uint64_t position) {
+  JsonTokens names;
+  const std::size_t list = names.open(JsonKind::kArray);
+  std::uint64_t count = 0;
+  any_value(term, position, [&](const JsonTokens& value) {
+    if (!value.at(0).is_object()) return false;
+    for (std::size_t name = 1; name < value.after(0); name = value.after(name + 1)) {
+      names.add(JsonToken::string(value.at(name).text));
+      ++count;
+    }
+    pass(count);
+    return !fits();
+  });
+  names.close(list, count);
+  return names;
 }
 
 JsonMatches Finder::places_of(const JsonTerm& term, std::uint64_t position, std::size_t count_max) {
@@ -361,14 +444,14 @@ JsonMatches Finder::places_of(const JsonTerm& term, std::uint64_t position, std:
 template <typename Use>
 bool Finder::any_value(const JsonTerm& term, std::uint64_t position, Use use) {
   if (term.kind == JsonTerm::Kind::kConstant) return use(term.constant);
+  if (term.kind == JsonTerm::Kind::kCall) {
+    const std::optional<JsonTokens> value = call(term, position);
+    return value && use(*value);
+  }
   const JsonMatches places = places_of(term, position, kJsonMatchesMax);
   for (std::size_t i = 0; i < places.count() && visit(); ++i) {
-    walk_.seek(places.position(i));
-    if (walk_.is_stuck()) return false;
-    pass(walk_.token().tokens_below);
-    JsonTokens value;
-    copy_value(walk_, places.position(i), &value);
-    if (use(value)) return true;
+    const std::optional<JsonTokens> value = copy_of(places.position(i));
+    if (value && use(*value)) return true;
   }
   return false;
 }

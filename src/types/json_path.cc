@@ -26,6 +26,15 @@ bool is_word_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_';
 }
 
+/// The term that is all of the condition; null if there is more.
+JsonTerm* term_alone(JsonCondition* condition) {
+  if (condition->alternatives.size() != 1 || condition->alternatives[0].size() != 1) return nullptr;
+  const JsonCondition::Operand& operand = condition->alternatives[0][0];
+  const bool is_term = operand.test != nullptr && !operand.is_negated &&
+                       operand.test->op == JsonTest::Operator::kExists;
+  return is_term ? &operand.test->left : nullptr;
+}
+
 /// Recursive descent, which kJsonPathNestingMax bounds. The first thing that is not as it should be
 /// ends it.
 class PathParser {
@@ -79,8 +88,27 @@ class PathParser {
   bool parse_operand(JsonCondition::Operand* operand);
   bool parse_test(JsonTest* test);
   bool parse_operator(JsonTest::Operator* op);
-  bool parse_term(JsonTerm* term);
+  bool parse_rest_of_test(JsonTest* test);
+  /// A term, of which the first factor is there already if `has_first`.
+  bool parse_term(JsonTerm* term, bool has_first = false);
+  bool parse_product(JsonTerm* term, bool has_first);
+  bool parse_factor(JsonTerm* term);
+  bool parse_sign(JsonFunction function, JsonTerm* term);
   bool parse_term_path(JsonTerm::Kind kind, JsonTerm* term);
+  bool parse_methods(JsonTerm* term);
+  /// Behind its `(`; `term` is its first argument if `has_first`, and becomes the call.
+  bool parse_call(Bytes name, bool has_first, JsonTerm* term);
+  /// `term` becomes a call, of what it was and the others.
+  bool make_call(JsonFunction function, std::vector<JsonTerm> arguments, JsonTerm* term);
+  /// The name of the function, if a call begins here, at `begin`.
+  Bytes call_at(std::size_t begin) const;
+  /// Does a call of what stands before begin here?
+  bool is_at_method() const { return peek() == '.' && !call_at(at_ + 1).empty(); }
+  /// Takes one of these signs, which is not part of a name: a blank follows.
+  bool take_sign(char sign) {
+    const bool is_it = peek() == sign && at_ + 1 < text_.size() && text_[at_ + 1] == ' ';
+    return is_it && take(text_.substr(at_, 1));
+  }
   bool parse_value(JsonTokens* value);
   bool parse_array(JsonTokens* value);
   bool parse_object(JsonTokens* value);
@@ -89,7 +117,12 @@ class PathParser {
   std::size_t word_operator(JsonTest::Operator* op) const;
   bool is_at_first_name() const {
     JsonTest::Operator op{};
-    return is_name_char(peek()) && word_operator(&op) == 0;
+    return is_name_char(peek()) && !is_at_sign() && word_operator(&op) == 0;
+  }
+  /// One that stands between blanks.
+  bool is_at_sign() const {
+    return at_ > 0 && at_ + 1 < text_.size() && text_[at_ - 1] == ' ' && text_[at_ + 1] == ' ' &&
+           Bytes("+-*/%").find(text_[at_]) != Bytes::npos;
   }
 
   Bytes text_;
@@ -97,6 +130,7 @@ class PathParser {
   std::size_t failed_at_ = 0;
   const char* expected_ = "";
   std::size_t nesting_ = 0;
+  std::size_t calls_ = 0;
 };
 
 bool PathParser::parse_steps(JsonSteps* steps) {
@@ -117,6 +151,10 @@ bool PathParser::parse_step(JsonSteps* steps, bool is_first, bool* is_done) {
       return true;
     }
     return take("[") ? parse_bracket(steps) : parse_name(steps);
+  }
+  if (!is_first && nesting_ > 0 && is_at_method()) {
+    *is_done = true;
+    return true;
   }
   if (take(".")) {
     if (take("*")) {
@@ -257,11 +295,22 @@ bool PathParser::parse_operand(JsonCondition::Operand* operand) {
   operand->condition = std::make_unique<JsonCondition>();
   if (!parse_condition(operand->condition.get())) return false;
   --nesting_;
-  return take(")") || fail("')'");
+  if (!take(")")) return fail("')'");
+  JsonTerm* const term = term_alone(operand->condition.get());
+  if (term == nullptr) return true;
+  // What stood in parentheses was no condition, but what a test begins with.
+  auto test = std::make_unique<JsonTest>();
+  test->left = std::move(*term);
+  operand->condition = nullptr;
+  operand->test = std::move(test);
+  return parse_term(&operand->test->left, true) && parse_rest_of_test(operand->test.get());
 }
 
 bool PathParser::parse_test(JsonTest* test) {
-  if (!parse_term(&test->left)) return false;
+  return parse_term(&test->left) && parse_rest_of_test(test);
+}
+
+bool PathParser::parse_rest_of_test(JsonTest* test) {
   if (!parse_operator(&test->op)) return true;
   if (!parse_term(&test->right)) return false;
   if (test->op == JsonTest::Operator::kMatches && test->right.kind == JsonTerm::Kind::kConstant) {
@@ -305,16 +354,107 @@ std::size_t PathParser::word_operator(JsonTest::Operator* op) const {
   return 0;
 }
 
-bool PathParser::parse_term(JsonTerm* term) {
+bool PathParser::parse_term(JsonTerm* term, bool has_first) {
+  if (!parse_product(term, has_first)) return false;
+  while (true) {
+    const bool is_sum = take_sign('+');
+    if (!is_sum && !take_sign('-')) return true;
+    JsonTerm other;
+    if (!parse_product(&other, false)) return false;
+    const JsonFunction function = is_sum ? JsonFunction::kAdd : JsonFunction::kSubtract;
+    if (!make_call(function, {std::move(*term), std::move(other)}, term)) return false;
+  }
+}
+
+bool PathParser::parse_product(JsonTerm* term, bool has_first) {
+  if (!has_first && !parse_factor(term)) return false;
+  while (true) {
+    const bool is_product = take_sign('*');
+    const bool is_quotient = !is_product && take_sign('/');
+    if (!is_product && !is_quotient && !take_sign('%')) return true;
+    JsonTerm other;
+    if (!parse_factor(&other)) return false;
+    const JsonFunction function = is_product    ? JsonFunction::kMultiply
+                                  : is_quotient ? JsonFunction::kDivide
+                                                : JsonFunction::kRemainder;
+    if (!make_call(function, {std::move(*term), std::move(other)}, term)) return false;
+  }
+}
+
+bool PathParser::parse_factor(JsonTerm* term) {
   if (take("@")) return parse_term_path(JsonTerm::Kind::kCurrent, term);
   if (take("$")) return parse_term_path(JsonTerm::Kind::kRoot, term);
+  if (take("(")) {
+    if (++nesting_ > kJsonPathNestingMax) return fail("fewer parentheses");
+    if (!parse_term(term)) return false;
+    --nesting_;
+    return take(")") || fail("')'");
+  }
+  const bool is_number = at_ + 1 < text_.size() && is_digit(text_[at_ + 1]);
+  if (peek() == '-' && !is_number) return parse_sign(JsonFunction::kNegate, term);
+  if (peek() == '+') return parse_sign(JsonFunction::kPlus, term);
+  if (const Bytes name = call_at(at_); !name.empty()) {
+    at_ += name.size();
+    take("(");
+    return parse_call(name, false, term) && parse_methods(term);
+  }
   return parse_value(&term->constant);
+}
+
+bool PathParser::parse_sign(JsonFunction function, JsonTerm* term) {
+  ++at_;
+  skip_blanks();
+  if (++nesting_ > kJsonPathNestingMax) return fail("fewer signs");
+  JsonTerm number;
+  if (!parse_factor(&number)) return false;
+  --nesting_;
+  return make_call(function, {std::move(number)}, term);
 }
 
 bool PathParser::parse_term_path(JsonTerm::Kind kind, JsonTerm* term) {
   term->kind = kind;
-  const bool has_steps = peek() == '.' || peek() == '[' || peek() == '*' || is_at_first_name();
-  return !has_steps || parse_steps(&term->steps);
+  const bool has_all = peek() == '*' && !is_at_sign();
+  const bool has_steps = peek() == '.' || peek() == '[' || has_all || is_at_first_name();
+  if (has_steps && !is_at_method() && !parse_steps(&term->steps)) return false;
+  return parse_methods(term);
+}
+
+bool PathParser::parse_methods(JsonTerm* term) {
+  while (is_at_method()) {
+    take(".");
+    const Bytes name = call_at(at_);
+    at_ += name.size();
+    take("(");
+    if (!parse_call(name, true, term)) return false;
+  }
+  return true;
+}
+
+bool PathParser::parse_call(Bytes name, bool has_first, JsonTerm* term) {
+  const auto function = find_function(name);
+  if (!function) return fail("a function");
+  if (++nesting_ > kJsonPathNestingMax) return fail("fewer calls within calls");
+  std::vector<JsonTerm> arguments;
+  if (has_first) arguments.push_back(std::move(*term));
+  for (bool is_first = true; !take(")"); is_first = false) {
+    if (!is_first && !take(",")) return fail("',' or ')'");
+    if (!parse_term(&arguments.emplace_back())) return false;
+  }
+  --nesting_;
+  return make_call(*function, std::move(arguments), term);
+}
+
+bool PathParser::make_call(JsonFunction function, std::vector<JsonTerm> arguments, JsonTerm* term) {
+  if (++calls_ > kJsonPathCallsMax) return fail("fewer calls");
+  *term = {.kind = JsonTerm::Kind::kCall, .function = function, .arguments = std::move(arguments)};
+  return true;
+}
+
+Bytes PathParser::call_at(std::size_t begin) const {
+  std::size_t end = begin;
+  while (end < text_.size() && is_word_char(text_[end])) ++end;
+  const bool is_call = end > begin && end < text_.size() && text_[end] == '(';
+  return is_call ? text_.substr(begin, end - begin) : Bytes();
 }
 
 bool PathParser::parse_value(JsonTokens* value) {
@@ -403,6 +543,8 @@ std::shared_ptr<const re2::RE2> compile_expression(Bytes pattern) {
       std::make_shared<const re2::RE2>(re2::StringPiece(pattern.data(), pattern.size()), options);
   return expression->ok() ? expression : nullptr;
 }
+
+std::string anchored(Bytes pattern) { return "^(?:" + std::string(pattern) + ")$"; }
 
 bool matches_expression(const re2::RE2& expression, Bytes text) {
   return re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), expression);

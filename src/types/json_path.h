@@ -9,8 +9,10 @@
 // and -_`~+#%$^/:, blanks may stand between parts. A filter compares two terms by == != < <= > >=,
 // =~ (a regular expression, RE2) or a word below (JsonTest), or has one alone; ! binds tighter than
 // &&, and that tighter than ||. A term is a value as JSON has it, its texts in quotes of either
-// kind, or a path from @ or $; where that leads to several values the test is to hold for any of
-// them. Redis 8.10's arithmetic, functions and `~` are not known here.
+// kind, a path from @ or $, or what is computed of terms: + - * / %, with blanks on either side of
+// them, and functions, `length(@.a)` or `@.a.length()`. Where a path leads to several values the
+// test is to hold for any of them. Redis 8.10's `~`, and paths that are themselves computed, are
+// not known here.
 //
 // Hostile paths are bounded here: in steps and in nesting, so that whoever runs the program may
 // recurse.
@@ -24,6 +26,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "types/json_function.h"
 #include "types/json_token.h"
 
 namespace re2 {
@@ -34,8 +37,10 @@ namespace diskdb::types {
 
 /// Steps of one path, and of each path in a filter.
 constexpr std::size_t kJsonPathStepsMax = 256;
-/// Filters and parentheses within each other.
+/// Filters, parentheses and calls within each other.
 constexpr std::size_t kJsonPathNestingMax = 16;
+/// Calls, signs among them, in one path.
+constexpr std::size_t kJsonPathCallsMax = 64;
 
 struct JsonCondition;
 
@@ -60,10 +65,14 @@ using JsonSteps = std::vector<JsonStep>;
 
 /// One side of a comparison.
 struct JsonTerm {
-  enum class Kind : std::uint8_t { kConstant, kCurrent, kRoot };
+  enum class Kind : std::uint8_t { kConstant, kCurrent, kRoot, kCall };
   Kind kind = Kind::kConstant;
   JsonTokens constant = {};  ///< one value
-  JsonSteps steps = {};
+  JsonSteps steps = {};      ///< of kCurrent and kRoot
+  JsonFunction function{};   ///< of kCall
+  std::vector<JsonTerm> arguments = {};
+
+  bool is_path() const { return kind == Kind::kCurrent || kind == Kind::kRoot; }
 };
 
 struct JsonTest {
@@ -105,7 +114,10 @@ struct JsonCondition {
 
 /// A regular expression; null if `pattern` is none, or one too large.
 std::shared_ptr<const re2::RE2> compile_expression(Bytes pattern);
+/// Does a part of the text match?
 bool matches_expression(const re2::RE2& expression, Bytes text);
+/// The pattern of those texts all of which `pattern` matches.
+std::string anchored(Bytes pattern);
 
 /// Threads: immutable. A copy shares the steps.
 class JsonPath {

@@ -29,6 +29,15 @@ TEST(JsonPath, IsBounded) {
   EXPECT_FALSE(is_path("$[?" + repeated("(", kMax) + "1" + repeated(")", kMax) + "]"));
   EXPECT_FALSE(is_path("$[?" + std::string(1'000'000, '(')));
   EXPECT_FALSE(is_path("$[99999999999999999999]"));
+  EXPECT_TRUE(is_path("$[?1" + repeated(" + 1", kJsonPathCallsMax) + "]"));
+  EXPECT_FALSE(is_path("$[?1" + repeated(" + 1", kJsonPathCallsMax + 1) + "]"));
+  EXPECT_FALSE(is_path("$[?1" + repeated(" * 1", 1'000'000) + "]"));
+  EXPECT_FALSE(is_path("$[?@" + repeated(".abs()", 1'000'000) + "]"));
+  EXPECT_TRUE(is_path("$[?" + repeated("abs(", kMax - 1) + "1" + repeated(")", kMax - 1) + "]"));
+  for (const char* text : {"abs(", "- ", "+", "[", "{\"a\":", "1 + (", "!(", "-abs("}) {
+    EXPECT_FALSE(is_path("$[?" + repeated(text, 1'000'000) + "1]")) << text;
+  }
+  EXPECT_TRUE(is_path("$[?" + repeated("!", 1'000'000) + "@.a]"));
 }
 
 TEST(JsonPath, KnowsWhichAreLegacy) {
