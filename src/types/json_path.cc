@@ -104,7 +104,7 @@ class PathParser {
   Bytes call_at(std::size_t begin) const;
   /// Does a call of what stands before begin here?
   bool is_at_method() const { return peek() == '.' && !call_at(at_ + 1).empty(); }
-  /// Takes one of these signs, which is not part of a name: a blank follows.
+  /// Takes the sign if it is one, not the beginning of something: a blank follows.
   bool take_sign(char sign) {
     const bool is_it = peek() == sign && at_ + 1 < text_.size() && text_[at_ + 1] == ' ';
     return is_it && take(text_.substr(at_, 1));
@@ -152,7 +152,8 @@ bool PathParser::parse_step(JsonSteps* steps, bool is_first, bool* is_done) {
     }
     return take("[") ? parse_bracket(steps) : parse_name(steps);
   }
-  if (!is_first && nesting_ > 0 && is_at_method()) {
+  const bool is_in_filter = nesting_ > 0;
+  if (is_in_filter && !is_first && is_at_method()) {
     *is_done = true;
     return true;
   }

@@ -295,7 +295,7 @@ class JsonSubject(Subject):
         numbers = [self.random.randrange(100) for _ in range(30)]
         test = self.random.choice([f"@.n<{numbers[0]}", f"@.m{numbers[0] % 40}", "@.l[*]==3", "@.l empty true",
                                    f"@.n in {numbers}", "@.l subsetof [0,1,2,3,4]", f"@.l size {numbers[0] % 20}", "@..m1",
-                                   "@.n>50 && @.l anyof [1] || @.n==7"])
+                                   "@.n>50 && @.l anyof [1] || @.n==7", "length(@.l) * 2 > @.n % 30", "@.l.sum() > 40"])
         chosen, others = self.get(f"$[?({test})]"), self.get(f"$[?!({test})]")
         same(sorted(map(json.dumps, chosen + others)), sorted(map(json.dumps, self.items)), test)
         same(chosen, [item for item in self.items if item in chosen], f"order of {test}")
