@@ -304,7 +304,8 @@ bool Finder::holds(const JsonTest& test, const JsonTokens& left, const JsonToken
     case Operator::kNoneOf:
       return hold_as_sets(JsonFunction::kNoneOf, left, right);
     case Operator::kSize:
-      return b.is_number() && size_of(a) && double(*size_of(a)) == std::trunc(b.as_double());
+      return b.is_number() && size_of(a) &&
+             static_cast<double>(*size_of(a)) == std::trunc(b.as_double());
     case Operator::kEmpty:
       return b.is_boolean() && size_of(a) && (*size_of(a) == 0) == (b.kind == JsonKind::kTrue);
     case Operator::kExists:

@@ -11,28 +11,29 @@
 namespace diskdb::types {
 namespace {
 
-using Result = std::optional<JsonTokens>;
+/// Nothing if it cannot be computed.
+using Computed = std::optional<JsonTokens>;
 
 JsonTokens of_token(const JsonToken& token) {
   JsonTokens tokens;
   tokens.add(token);
   return tokens;
 }
-Result of_integer(std::int64_t value) { return of_token(JsonToken::of_integer(value)); }
-Result of_real(double value) {
+Computed of_integer(std::int64_t value) { return of_token(JsonToken::of_integer(value)); }
+Computed of_real(double value) {
   if (!std::isfinite(value)) return std::nullopt;
   return of_token(JsonToken::of_real(value));
 }
-Result of_boolean(bool value) { return of_token(JsonToken::boolean(value)); }
+Computed of_boolean(bool value) { return of_token(JsonToken::boolean(value)); }
 
-Result copy_of(const JsonTokens& tokens, std::size_t at) {
+Computed copy_of(const JsonTokens& tokens, std::size_t at) {
   JsonTokens copy;
   copy.add_all(tokens, at, tokens.after(at));
   return copy;
 }
 
 /// Two integers give one if it fits 64 bits; all else is computed in doubles.
-Result compute(JsonFunction function, const JsonToken& a, const JsonToken& b) {
+Computed compute(JsonFunction function, const JsonToken& a, const JsonToken& b) {
   if (!a.is_number() || !b.is_number()) return std::nullopt;
   if (function == JsonFunction::kDivide) return of_real(a.as_double() / b.as_double());
   const bool are_integers = a.is_integer() && b.is_integer();
@@ -54,7 +55,7 @@ Result compute(JsonFunction function, const JsonToken& a, const JsonToken& b) {
   return of_integer(integer);
 }
 
-Result round(JsonFunction function, const JsonToken& number) {
+Computed round(JsonFunction function, const JsonToken& number) {
   if (!number.is_number()) return std::nullopt;
   if (number.is_integer()) {
     if (function != JsonFunction::kAbs || number.integer >= 0) return of_token(number);
@@ -67,7 +68,7 @@ Result round(JsonFunction function, const JsonToken& number) {
   return of_real(function == JsonFunction::kFloor ? std::floor(value) : std::ceil(value));
 }
 
-Result concat(std::span<const JsonTokens> texts) {
+Computed concat(std::span<const JsonTokens> texts) {
   std::string all;
   for (const JsonTokens& text : texts) {
     if (!text.at(0).is_string()) return std::nullopt;
@@ -77,7 +78,7 @@ Result concat(std::span<const JsonTokens> texts) {
 }
 
 /// A negative index counts from the end.
-Result element_of(const JsonTokens& array, std::int64_t index) {
+Computed element_of(const JsonTokens& array, std::int64_t index) {
   const auto count = static_cast<std::int64_t>(array.at(0).child_count);
   if (index < 0) index += count;
   if (!array.at(0).is_array() || index < 0 || index >= count) return std::nullopt;
@@ -86,14 +87,14 @@ Result element_of(const JsonTokens& array, std::int64_t index) {
   return copy_of(array, at);
 }
 
-Result element_of(const JsonTokens& array, const JsonToken& index) {
+Computed element_of(const JsonTokens& array, const JsonToken& index) {
   if (!index.is_number()) return std::nullopt;
   const double whole = std::trunc(index.as_double());
   if (std::fabs(whole) > static_cast<double>(array.count())) return std::nullopt;
   return element_of(array, static_cast<std::int64_t>(whole));
 }
 
-Result append(std::span<const JsonTokens> arguments) {
+Computed append(std::span<const JsonTokens> arguments) {
   const JsonTokens& old = arguments[0];
   if (!old.at(0).is_array()) return std::nullopt;
   JsonTokens array;
@@ -105,13 +106,13 @@ Result append(std::span<const JsonTokens> arguments) {
 }
 
 /// Of an array of numbers and nothing else, which has one at least.
-Result aggregate(JsonFunction function, const JsonTokens& array) {
+Computed aggregate(JsonFunction function, const JsonTokens& array) {
   const JsonToken head = array.at(0);
   if (!head.is_array() || head.child_count == 0 || head.child_count != head.tokens_below) {
     return std::nullopt;
   }
   const auto count = static_cast<double>(head.child_count);
-  Result integers = of_integer(0);  // their sum
+  Computed integers = of_integer(0);  // their sum
   double sum = 0;
   JsonToken least = array.at(1);
   JsonToken greatest = least;
@@ -232,7 +233,7 @@ std::optional<JsonTokens> call_function(JsonFunction function,
     case JsonFunction::kNegate:
       return compute(JsonFunction::kSubtract, JsonToken::of_integer(0), one);
     case JsonFunction::kPlus:
-      return one.is_number() ? Result(first) : std::nullopt;
+      return one.is_number() ? Computed(first) : std::nullopt;
     case JsonFunction::kConcat:
       return concat(arguments);
     case JsonFunction::kAbs:
