@@ -35,6 +35,13 @@ JsonTerm* term_alone(JsonCondition* condition) {
   return is_term ? &operand.test->left : nullptr;
 }
 
+std::vector<JsonTerm> two(JsonTerm first, JsonTerm second) {
+  std::vector<JsonTerm> terms;
+  terms.push_back(std::move(first));
+  terms.push_back(std::move(second));
+  return terms;
+}
+
 /// Recursive descent, which kJsonPathNestingMax bounds. The first thing that is not as it should be
 /// ends it.
 class PathParser {
@@ -363,7 +370,7 @@ bool PathParser::parse_term(JsonTerm* term, bool has_first) {
     JsonTerm other;
     if (!parse_product(&other, false)) return false;
     const JsonFunction function = is_sum ? JsonFunction::kAdd : JsonFunction::kSubtract;
-    if (!make_call(function, {std::move(*term), std::move(other)}, term)) return false;
+    if (!make_call(function, two(std::move(*term), std::move(other)), term)) return false;
   }
 }
 
@@ -378,7 +385,7 @@ bool PathParser::parse_product(JsonTerm* term, bool has_first) {
     const JsonFunction function = is_product    ? JsonFunction::kMultiply
                                   : is_quotient ? JsonFunction::kDivide
                                                 : JsonFunction::kRemainder;
-    if (!make_call(function, {std::move(*term), std::move(other)}, term)) return false;
+    if (!make_call(function, two(std::move(*term), std::move(other)), term)) return false;
   }
 }
 
@@ -406,10 +413,10 @@ bool PathParser::parse_sign(JsonFunction function, JsonTerm* term) {
   ++at_;
   skip_blanks();
   if (++nesting_ > kJsonPathNestingMax) return fail("fewer signs");
-  JsonTerm number;
-  if (!parse_factor(&number)) return false;
+  std::vector<JsonTerm> number(1);
+  if (!parse_factor(number.data())) return false;
   --nesting_;
-  return make_call(function, {std::move(number)}, term);
+  return make_call(function, std::move(number), term);
 }
 
 bool PathParser::parse_term_path(JsonTerm::Kind kind, JsonTerm* term) {
