@@ -63,6 +63,22 @@ TEST_F(JsonPages, ADocumentCostsAboutItsText) {
   EXPECT_LT(server_.keyspace.allocated_bytes(), document_.size() * 5 / 4);
 }
 
+// Charged before they are made, as if all were: here each ends with the first.
+TEST_F(JsonPages, AFilterComparesOnlySoManyValues) {
+  const auto zeros = [](std::size_t count) {
+    std::string text = "[0";
+    for (; count > 1; --count) text += ",0";
+    return text + "]";
+  };
+  const std::string refusal = "-ERR the path leads to too many values\r\n";
+  run({"JSON.SET", "zeros", "$", zeros(6000)});
+  EXPECT_NE(run({"JSON.TYPE", "zeros", "$[?@ in " + zeros(100) + "]"}), refusal);
+  for (const char* test : {"@ in ", "[0] anyof ", "0 == first"}) {
+    EXPECT_EQ(run({"JSON.TYPE", "zeros", "$[?" + (test + ("(" + zeros(9000))) + ")]"}), refusal)
+        << test;
+  }
+}
+
 TEST_F(JsonPages, ItsTypeIsJsonInPlainText) {
   EXPECT_EQ(run({"TYPE", "d"}), "+ReJSON-RL\r\n");
   client_->dialect = resp::Dialect::kPlain;

@@ -102,8 +102,8 @@ class Finder {
   /// Of one value on each side. Of kNotIn: is it in?
   bool holds(const JsonTest& test, const JsonTokens& left, const JsonTokens& right);
   bool hold_as_sets(JsonFunction relation, const JsonTokens& left, const JsonTokens& right);
-  /// May each element of one be compared with each of the other?
-  bool is_affordable(const JsonTokens& left, const JsonTokens& right);
+  /// May so many values be compared?
+  bool is_affordable(std::uint64_t comparisons);
   bool matches(const JsonTest& test, const JsonToken& text, const JsonToken& pattern);
   bool matches(Bytes pattern, Bytes text);
   JsonMatches places_of(const JsonTerm& term, std::uint64_t position, std::size_t count_max);
@@ -296,7 +296,7 @@ bool Finder::holds(const JsonTest& test, const JsonTokens& left, const JsonToken
       return matches(test, a, b);
     case Operator::kIn:
     case Operator::kNotIn:
-      return b.is_array() && is_affordable(JsonTokens(), right) && is_element(left, 0, right);
+      return b.is_array() && is_affordable(right.count()) && is_element(left, 0, right);
     case Operator::kSubsetOf:
       return hold_as_sets(JsonFunction::kSubsetOf, left, right);
     case Operator::kAnyOf:
@@ -315,12 +315,12 @@ bool Finder::holds(const JsonTest& test, const JsonTokens& left, const JsonToken
 }
 
 bool Finder::hold_as_sets(JsonFunction relation, const JsonTokens& left, const JsonTokens& right) {
-  return left.at(0).is_array() && right.at(0).is_array() && is_affordable(left, right) &&
-         holds_of_arrays(relation, left, right);
+  return left.at(0).is_array() && right.at(0).is_array() &&
+         is_affordable(left.count() * right.count()) && holds_of_arrays(relation, left, right);
 }
 
-bool Finder::is_affordable(const JsonTokens& left, const JsonTokens& right) {
-  pass(left.count() * right.count());
+bool Finder::is_affordable(std::uint64_t comparisons) {
+  pass(comparisons);
   return fits();
 }
 
@@ -350,8 +350,11 @@ bool Finder::holds(const JsonTerm& term, std::uint64_t position) {
 }
 
 std::optional<JsonTokens> Finder::value_of(const JsonTerm& term, std::uint64_t position) {
-  if (term.kind == JsonTerm::Kind::kConstant) return term.constant;
   if (term.kind == JsonTerm::Kind::kCall) return call(term, position);
+  if (term.kind == JsonTerm::Kind::kConstant) {
+    pass(term.constant.count());
+    return term.constant;
+  }
   const JsonMatches places = places_of(term, position, 2);
   return places.count() == 1 ? copy_of(places.position(0)) : std::nullopt;
 }
@@ -366,6 +369,7 @@ std::optional<JsonTokens> Finder::copy_of(std::uint64_t place) {
 }
 
 std::optional<JsonTokens> Finder::call(const JsonTerm& term, std::uint64_t position) {
+  if (!takes(term.function, term.arguments.size())) return std::nullopt;
   switch (term.function) {
     case JsonFunction::kCount:
     case JsonFunction::kValue:
@@ -383,7 +387,7 @@ std::optional<JsonTokens> Finder::call(const JsonTerm& term, std::uint64_t posit
     arguments.push_back(std::move(*value));
   }
   const bool is_relation = term.function >= JsonFunction::kSubsetOf;
-  if (is_relation && arguments.size() == 2 && !is_affordable(arguments[0], arguments[1])) {
+  if (is_relation && !is_affordable(arguments[0].count() * arguments[1].count())) {
     return std::nullopt;
   }
   return call_function(term.function, arguments);
@@ -392,7 +396,6 @@ std::optional<JsonTokens> Finder::call(const JsonTerm& term, std::uint64_t posit
 std::optional<JsonTokens> Finder::call_here(const JsonTerm& term, std::uint64_t position) {
   const bool is_expression =
       term.function == JsonFunction::kMatch || term.function == JsonFunction::kSearch;
-  if (term.arguments.size() != (is_expression ? 2U : 1U)) return std::nullopt;
   const JsonTerm& first = term.arguments[0];
   JsonTokens result;
   if (is_expression) {

@@ -143,52 +143,50 @@ Computed aggregate(JsonFunction function, const JsonTokens& array) {
   return of_real(std::sqrt(squares / count));
 }
 
-struct Named {
+constexpr std::size_t kMany = SIZE_MAX;
+struct Row {
   Bytes name;
   JsonFunction function;
+  std::size_t least = 1;  ///< arguments
+  std::size_t most = 1;
 };
-constexpr Named kFunctions[] = {
-    {"count", JsonFunction::kCount},       {"value", JsonFunction::kValue},
-    {"keys", JsonFunction::kKeys},         {"match", JsonFunction::kMatch},
-    {"search", JsonFunction::kSearch},     {"concat", JsonFunction::kConcat},
-    {"abs", JsonFunction::kAbs},           {"ceiling", JsonFunction::kCeiling},
-    {"floor", JsonFunction::kFloor},       {"first", JsonFunction::kFirst},
-    {"last", JsonFunction::kLast},         {"index", JsonFunction::kIndex},
-    {"append", JsonFunction::kAppend},     {"min", JsonFunction::kMin},
-    {"max", JsonFunction::kMax},           {"avg", JsonFunction::kAvg},
-    {"sum", JsonFunction::kSum},           {"stddev", JsonFunction::kStddev},
-    {"subsetof", JsonFunction::kSubsetOf}, {"anyof", JsonFunction::kAnyOf},
-    {"noneof", JsonFunction::kNoneOf},     {"length", JsonFunction::kLength},
+/// All but signs, which have as many arguments as their place in a path gives them.
+constexpr Row kFunctions[] = {
+    {"count", JsonFunction::kCount},
+    {"value", JsonFunction::kValue},
+    {"keys", JsonFunction::kKeys},
+    {"match", JsonFunction::kMatch, 2, 2},
+    {"search", JsonFunction::kSearch, 2, 2},
+    {"concat", JsonFunction::kConcat, 1, kMany},
+    {"abs", JsonFunction::kAbs},
+    {"ceiling", JsonFunction::kCeiling},
+    {"floor", JsonFunction::kFloor},
+    {"first", JsonFunction::kFirst},
+    {"last", JsonFunction::kLast},
+    {"index", JsonFunction::kIndex, 2, 2},
+    {"append", JsonFunction::kAppend, 2, kMany},
+    {"min", JsonFunction::kMin},
+    {"max", JsonFunction::kMax},
+    {"avg", JsonFunction::kAvg},
+    {"sum", JsonFunction::kSum},
+    {"stddev", JsonFunction::kStddev},
+    {"length", JsonFunction::kLength},
+    {"subsetof", JsonFunction::kSubsetOf, 2, 2},
+    {"anyof", JsonFunction::kAnyOf, 2, 2},
+    {"noneof", JsonFunction::kNoneOf, 2, 2},
 };
-
-/// How many arguments it takes, at least and at most.
-std::pair<std::size_t, std::size_t> arity_of(JsonFunction function) {
-  constexpr std::size_t kAny = SIZE_MAX;
-  switch (function) {
-    case JsonFunction::kAdd:
-    case JsonFunction::kSubtract:
-    case JsonFunction::kMultiply:
-    case JsonFunction::kDivide:
-    case JsonFunction::kRemainder:
-    case JsonFunction::kIndex:
-    case JsonFunction::kSubsetOf:
-    case JsonFunction::kAnyOf:
-    case JsonFunction::kNoneOf:
-      return {2, 2};
-    case JsonFunction::kConcat:
-      return {1, kAny};
-    case JsonFunction::kAppend:
-      return {2, kAny};
-    default:
-      return {1, 1};
-  }
-}
 
 }  // namespace
 
 std::optional<JsonFunction> find_function(Bytes name) {
-  const auto found = std::ranges::find(kFunctions, name, &Named::name);
+  const auto found = std::ranges::find(kFunctions, name, &Row::name);
   return found == std::end(kFunctions) ? std::nullopt : std::optional(found->function);
+}
+
+bool takes(JsonFunction function, std::size_t argument_count) {
+  const auto row = std::ranges::find(kFunctions, function, &Row::function);
+  if (row == std::end(kFunctions)) return true;
+  return row->least <= argument_count && argument_count <= row->most;
 }
 
 std::optional<std::uint64_t> size_of(const JsonToken& value) {
@@ -219,8 +217,7 @@ bool holds_of_arrays(JsonFunction relation, const JsonTokens& left, const JsonTo
 
 std::optional<JsonTokens> call_function(JsonFunction function,
                                         std::span<const JsonTokens> arguments) {
-  const auto [least, most] = arity_of(function);
-  if (arguments.size() < least || arguments.size() > most) return std::nullopt;
+  ASSERT(takes(function, arguments.size()));
   const JsonTokens& first = arguments[0];
   const JsonToken one = first.at(0);
   switch (function) {

@@ -3,6 +3,7 @@
 // is nothing, not an error.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -53,14 +54,16 @@ enum class JsonFunction : std::uint8_t {
 
 /// The function with a name, as written in a path.
 std::optional<JsonFunction> find_function(Bytes name);
+/// Does it have a meaning with so many arguments?
+bool takes(JsonFunction function, std::size_t argument_count);
 /// Characters of a string, children of a container.
 std::optional<std::uint64_t> size_of(const JsonToken& value);
 /// Is the value at `at` an element of the array, numbers being equal by value?
 bool is_element(const JsonTokens& value, std::size_t at, const JsonTokens& array);
 /// Of two arrays. Cost: the product of their sizes. Requires: kSubsetOf, kAnyOf or kNoneOf.
 bool holds_of_arrays(JsonFunction relation, const JsonTokens& left, const JsonTokens& right);
-/// Nothing as well if there are too many arguments, or too few. Requires: not kCount, kValue,
-/// kKeys, kMatch, kSearch, which need more than values.
+/// Requires: takes() as many; not kCount, kValue, kKeys, kMatch, kSearch, which need more than
+/// values.
 std::optional<JsonTokens> call_function(JsonFunction function,
                                         std::span<const JsonTokens> arguments);
 
